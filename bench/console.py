@@ -17,10 +17,11 @@ from typing import Any
 
 from sqlalchemy import event, insert, select
 
-from bench.filling import fill, searched, settle
+from bench.filling import ACTORS, QUEUES, fill, searched, settle
 from bench.furnishing import furnish
 from bench.page_table import addresses
 from bench.services import Services
+from bench.year_of_statistics import fill as fill_statistics
 from src.audit.models import AuditEntry
 from src.jobs.search import texts
 from src.migrations import migrate
@@ -34,6 +35,8 @@ from src.web.auth.access import SESSION_KEY
 
 #: milliseconds that nineteen of twenty requests may take, up to a million jobs, and with more
 LIMIT_MS, LARGE_LIMIT_MS, LARGE = 100.0, 150.0, 1_000_000
+#: jobs per second of the year whose statistics the charts show
+RATE = 100
 
 
 def main() -> None:
@@ -71,6 +74,7 @@ def _prepare(url: str, jobs: int) -> None:
         if session.execute(select(AuditEntry.seq).limit(1)).first() is not None:
             return
     furnish(get_database())
+    fill_statistics(get_database(), RATE, {actor: QUEUES[number % len(QUEUES)] for number, actor in enumerate(ACTORS)})
     settle(get_database())
     print(f"{jobs:,} jobs and what belongs to them inserted in {time.monotonic() - begun:.0f} s", flush=True)
 
@@ -80,15 +84,19 @@ def _measure(client: Any, paths: list[str], rounds: int) -> dict[str, list[float
     for path in [path for path in paths if answers[path][0] not in "23"]:
         print(f"not measured: {path} answers {answers[path]}")
         paths.remove(path)
-    took: dict[str, list[float]] = {path: [] for path in paths}
+    took, cpu = (dict[str, list[float]]((path, []) for path in paths) for _ in range(2))
     for _ in range(rounds):
         for path in paths:
-            begun = time.perf_counter()
+            begun, used = time.perf_counter(), time.process_time()
             client.get(path, buffered=True)
             took[path].append((time.perf_counter() - begun) * 1000)
-    print(f"\n{'address':<60} {'p50':>7} {'p95':>7} {'longest':>8}  ms, {rounds} requests each")
+            cpu[path].append((time.process_time() - used) * 1000)
+    print(
+        f"\n{'address':<60} {'p50':>7} {'p95':>7} {'longest':>8} {'CPU p95':>8}  ms, {rounds} requests each; load {os.getloadavg()[0]:.1f}"
+    )
     for path in sorted(paths, key=lambda path: -_p95(took[path])):
-        print(f"{path:<60} {statistics.median(took[path]):7.0f} {_p95(took[path]):7.0f} {max(took[path]):8.0f}")
+        each = took[path]
+        print(f"{path:<60} {statistics.median(each):7.0f} {_p95(each):7.0f} {max(each):8.0f} {_p95(cpu[path]):8.0f}")
     return took
 
 

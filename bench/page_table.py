@@ -23,8 +23,8 @@ QUERIES = (
 )  # fmt: skip
 #: addresses with queries that change what is read
 VARIANTS = (
-    "/?period=24h",
-    "/?period=7d",
+    "/?range=24h",
+    "/?range=7d",
     "/api/v1/jobs?q=state:dead&limit=200",
     "/queues?format=json",
     "/jobs?format=json",
