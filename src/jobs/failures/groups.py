@@ -98,7 +98,8 @@ def page(
         statement = statement.where(or_(column < last, and_(column == last, FailureGroup.fingerprint < after)))
     statement = statement.order_by(column.desc(), FailureGroup.fingerprint.desc()).limit(limit + 1)
     groups = list(session.execute(statement).scalars())
-    counts = {each: session.execute(select(func.count()).select_from(FailureGroup).where(_is(each))).scalar_one() for each in Status}
+    numbers = session.execute(select(*(func.count().filter(_is(each)) for each in Status)).select_from(FailureGroup)).one()
+    counts = dict(zip(Status, numbers, strict=True))
     seen = [group for group in groups[:limit] if may_see is None or all(may_see(actor) for actor in group.actors)]
     if may_see is not None:
         counts = dict.fromkeys(Status, 0)  # the counts would reveal other actors' failures

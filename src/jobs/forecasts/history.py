@@ -63,10 +63,11 @@ class Efficiency:
     uncertainty: float = ASSUMED_UNCERTAINTY
 
 
+# The CASE spares the lookup of an attempt for each job that had only one.
 _ENDED = f"""
     SELECT coalesce(few.actor, ''), few.queue, #(few.finished_at), coalesce(#(first.started_at), #(few.started_at)), #(few.started_at)
     FROM ({{chosen}}) AS few LEFT JOIN attempts AS first
-        ON few.attempt > 1 AND first.job_seq = few.seq AND first.number = 1 + coalesce(few.earlier_attempts, 0)
+        ON first.job_seq = CASE WHEN few.attempt > 1 THEN few.seq END AND first.number = 1 + coalesce(few.earlier_attempts, 0)
     WHERE few.state IN {listed(State.SUCCEEDED, State.DEAD)} AND few.started_at IS NOT NULL AND few.finished_at IS NOT NULL
     ORDER BY few.finished_at DESC
 """

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -36,8 +35,13 @@ _COUNTED = """
     SELECT (minute - :first) / :step, {name}, state, {sums} FROM {table}
     WHERE span = :span AND minute >= :begin AND minute < :end {only} {grouped}
 """
-#: sums of a row with its histograms; the same columns with nothing but the number of jobs
-_MEASURED, _NUMBERS = "jobs, attempts, wait_us, run_us, waits, runs", "sum(jobs), 0, 0, 0, '', ''"
+#: sums of a row with its histograms; or the number of jobs of each step
+_MEASURED, _NUMBERS = ("jobs, attempts, wait_us, run_us, waits, runs", ""), ("sum(jobs), 0, 0, 0, '', ''", "GROUP BY 1, 2, 3")
+#: one lookup in the index for each span
+_NEWEST: dict[type[JobStatistics] | type[JobTotals], dict[str, Any]] = {
+    table: plain("SELECT " + ", ".join(f"(SELECT max(minute) FROM {table.__tablename__} WHERE span = {span})" for span in SPANS[:3]))
+    for table in (JobStatistics, JobTotals)
+}
 _RUNS = plain("SELECT actor, runs FROM job_statistics WHERE span = :span AND minute >= :begin AND minute < :end AND runs <> ''")
 _BUCKETS = """
     SELECT minute / :step AS number, actor, queue, state, count(*), sum(attempt), coalesce(sum(wait), 0), coalesce(sum(run), 0), wait_bucket, run_bucket
@@ -93,8 +97,8 @@ def instant_of(minute: int) -> datetime:
 def counted_to(session: Session, table: type[JobStatistics] | type[JobTotals] = JobStatistics) -> int:
     """Return the first minute that is not counted yet. `table`: that is not in this table yet."""
     # Minutes are kept for days, longer spans for long: after days without a job one span is counted again.
-    newest = {span: session.execute(select(func.max(table.minute)).where(table.span == span)).scalar() for span in SPANS[:3]}
-    return max(0 if minute is None else minute + 1 if span == 1 else minute for span, minute in newest.items())
+    newest = run(session, _NEWEST[table])[0]
+    return max(0 if minute is None else minute + 1 if span == 1 else minute for span, minute in zip(SPANS[:3], newest, strict=True))
 
 
 def span_of(step: int) -> int:
@@ -131,7 +135,7 @@ def over_time(
     if by or actor is not None or may_see is not None:
         found = _rows(session, first, counted, length, only, durations=durations)
     else:
-        found = _totals(session, first, counted, length, queue)
+        found = _totals(session, first, counted, length, queue, durations=durations)
     for number, of_actor, state, *sums, waits, runs in found:
         if into := place(number, of_actor):
             into.add(state, *sums)
@@ -144,17 +148,14 @@ def over_time(
     return series
 
 
-def runs_by_actor(session: Session, since: datetime, until: datetime) -> dict[str, Histogram]:
-    """Return the histogram of run times of each actor over the whole period, which begins and ends with a counted span."""
+def runs_by_actor(session: Session, since: datetime, until: datetime, series: Series) -> dict[str, Histogram]:
+    """Return the run times of each actor over a whole period, of which `series` has the jobs that are not counted yet with their durations."""
     first, last = minute_of(since), minute_of(until)
-    counted = min(last, max(first, counted_to(session)))
-    found: dict[str, Histogram] = defaultdict(Histogram)
-    for span, begin, end in _spans(first, counted):
+    found = {actor: sum((each.runs for each in columns), Histogram()) for actor, columns in series.items()}
+    for span, begin, end in _spans(first, min(last, max(first, counted_to(session)))):
         for actor, runs in run(session, _RUNS, span=span, begin=begin, end=end):
-            histograms.add(runs, found[actor])
-    for _, actor, _, _, jobs, *_, ran in buckets(session, counted, last, step=last):
-        if ran is not None:
-            found[actor][ran] += int(jobs)
+            if actor in found:
+                histograms.add(runs, found[actor])
     return found
 
 
@@ -183,33 +184,32 @@ def _rows(session: Session, first: int, counted: int, length: int, only: dict[st
     """Read the statistics of a period by actor. `durations`: row by row with histograms; otherwise the number of jobs of each step."""
     found = []
     for part in _spans(first, counted, span_of(length)):
-        if durations:
-            found += _read(session, "job_statistics", "actor", _MEASURED, part, first, length, only)
-        else:
-            found += _read(session, "job_statistics", "actor", _NUMBERS, part, first, length, only, "GROUP BY 1, 2, 3")
+        found += _read(session, "job_statistics", part, first, length, only, durations=durations)
     return found
 
 
-def _totals(session: Session, first: int, counted: int, length: int, queue: str | None) -> list[Any]:
+def _totals(session: Session, first: int, counted: int, length: int, queue: str | None, *, durations: bool) -> list[Any]:
     """Read the totals of all actors, of one queue or of all, and the rows that they sum where they are not written yet."""
-    found, only = [], {} if queue is None else {"queue": queue}
+    found: list[Any] = []
+    only = {} if queue is None else {"queue": queue}
     written = counted_to(session, JobTotals)
     for span, begin, end in _spans(first, counted, span_of(length)):
         oldest = session.execute(select(func.min(JobTotals.minute)).where(JobTotals.span == span)).scalar()
         low = end if oldest is None else min(end, max(begin, oldest))
         high = max(low, min(end, written // span * span))
         for part in ((begin, low), (high, end)):
-            found += _read(session, "job_statistics", "actor", _MEASURED, (span, *part), first, length, only)
-        found += _read(session, "job_totals", "''", _MEASURED, (span, low, high), first, length, {"queue": queue or ALL})
+            found += _read(session, "job_statistics", (span, *part), first, length, only, durations=durations)
+        found += _read(session, "job_totals", (span, low, high), first, length, {"queue": queue or ALL}, durations=durations)
     return found
 
 
 def _read(
-    session: Session, table: str, name: str, sums: str, part: tuple[int, int, int], first: int, length: int, only: dict[str, str], grouped: str = ""
-) -> list[Any]:  # fmt: skip
+    session: Session, table: str, part: tuple[int, int, int], first: int, length: int, only: dict[str, str], *, durations: bool
+) -> list[Any]:
     span, begin, end = part
     if begin >= end:
         return []
+    name, (sums, grouped) = "actor" if table == "job_statistics" else "queue", _MEASURED if durations else _NUMBERS
     statement = plain(_COUNTED.format(table=table, name=name, sums=sums, only=_only(only), grouped=grouped))
     return run(session, statement, first=first, step=length, span=span, begin=begin, end=end, **only)
 

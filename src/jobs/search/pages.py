@@ -108,13 +108,13 @@ def count(session: Session, query: Query, *, up_to: int | None = None) -> dict[S
 
 def _tally_all(session: Session, found: Tally) -> None:
     """Count all jobs of each state but succeeded, from the index by state, up to MOST."""
-    for state in State:
-        if state is not State.SUCCEEDED:
-            few = select(Job.seq).where(NOT_SUCCEEDED, Job.state == state).limit(MOST + 1).subquery()
-            number = session.execute(select(func.count()).select_from(few)).scalar_one()
-            found.states[state] = min(number, MOST)
-            if number <= MOST:
-                found.whole.add(state)
+    others = [state for state in State if state is not State.SUCCEEDED]
+    few = [select(Job.seq).where(NOT_SUCCEEDED, Job.state == state).limit(MOST + 1).subquery() for state in others]
+    numbers = session.execute(select(*(select(func.count()).select_from(each).scalar_subquery() for each in few))).one()
+    for state, number in zip(others, numbers, strict=True):
+        found.states[state] = min(number, MOST)
+        if number <= MOST:
+            found.whole.add(state)
 
 
 def _tally_some(session: Session, found: Tally, group: Sequence[State], conditions: list[Any], extent: Extent, budget_s: float) -> None:

@@ -109,12 +109,23 @@ def look(session: Session, period: TimeRange, *, actor: str | None = None, queue
     return cached(("look", actor, queue), period, read)
 
 
+def counts_before(session: Session, period: TimeRange) -> dict[State, int]:
+    """Count the ended jobs that the caller may see in the time before, as long as the range, by final state."""
+
+    def read() -> dict[State, int]:
+        begin = period.first - (period.last - period.first)
+        steps = ended.over_time(session, begin, period.first, period.step, may_see=permissions.sight(), durations=False).get("", [])
+        return {state: sum(each.jobs.get(state, 0) for each in steps) for state in OUTCOMES}
+
+    return cached(("before",), period, read)
+
+
 def by_actor(session: Session, period: TimeRange) -> tuple[dict[str, list[Ended]], dict[str, Histogram]]:
     """Read the ended jobs of each actor, without their durations, and the run times of the whole range."""
 
     def read() -> tuple[dict[str, list[Ended]], dict[str, Histogram]]:
         series = ended.over_time(session, period.first, period.last, period.step, by="actor", may_see=permissions.sight(), durations=False)
-        return series, ended.runs_by_actor(session, period.first, period.last)
+        return series, ended.runs_by_actor(session, period.first, period.last, series)
 
     return cached(("by actor",), period, read)
 

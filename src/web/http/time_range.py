@@ -63,10 +63,14 @@ def other_parameters() -> list[tuple[str, str]]:
 
 def address_with(**parameters: str) -> str:
     """The address of this page with another range."""
-    kept: dict[str, Any] = {}
-    for name, value in other_parameters():
-        kept.setdefault(name, []).append(value)
-    return url_for(request.endpoint or "overview.show", **{**kept, **(request.view_args or {}), **parameters})
+    built: dict[tuple[tuple[str, str], ...], str] = g.setdefault("addresses_with", {})  # each chart links to the same columns
+    key = tuple(parameters.items())
+    if key not in built:
+        kept: dict[str, Any] = {}
+        for name, value in other_parameters():
+            kept.setdefault(name, []).append(value)
+        built[key] = url_for(request.endpoint or "overview.show", **{**kept, **(request.view_args or {}), **parameters})
+    return built[key]
 
 
 def field_time(instant: datetime) -> str:

@@ -329,7 +329,7 @@ def test_run_times_of_a_whole_range_are_those_of_its_steps(database: Database, t
         with database.read() as session:
             steps = ended.over_time(session, until - DAY, until, STEP, by="actor")
             plain = ended.over_time(session, until - DAY, until, STEP, by="actor", durations=False)
-            runs = ended.runs_by_actor(session, until - DAY, until)
+            runs = ended.runs_by_actor(session, until - DAY, until, plain)
         assert {actor: [each.jobs for each in those] for actor, those in steps.items()} == {
             actor: [each.jobs for each in those] for actor, those in plain.items()
         }

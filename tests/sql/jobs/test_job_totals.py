@@ -34,7 +34,10 @@ def test_totals_of_older_statistics_are_written_in_bounded_steps_and_charts_are_
 
     def charts() -> list[ended.Series]:
         with database.read() as session:
-            return [ended.over_time(session, until - 3 * DAY, until, STEP, queue=queue) for queue in (None, "default", "other")]
+            series = [ended.over_time(session, until - 3 * DAY, until, STEP, queue=queue) for queue in (None, "default", "other")]
+            counts = ended.over_time(session, until - 3 * DAY, until, STEP, durations=False)
+        assert [each.jobs for each in counts[""]] == [each.jobs for each in series[0][""]]
+        return series
 
     wanted, turns = charts(), 1
     assert sum(each.total for each in wanted[0][""]) == 40

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
@@ -159,11 +159,10 @@ def counted(tally: Tally, state: State) -> str:
 def changes(session: Session, passed: History) -> Changes:
     """Compare the range with the one before, and list deploys and changed schedules."""
     period = passed.period
-    length = period.last - period.first
-    before = history.look(session, replace(period, since=period.first - length, until=period.first, name=""))
+    before = history.counts_before(session, period)
     return Changes(
-        ended=_beside(sum(passed.counts.values()), sum(before.counts.values())),
-        dead=_beside(passed.counts[State.DEAD], before.counts[State.DEAD]),
+        ended=_beside(sum(passed.counts.values()), sum(before.values())),
+        dead=_beside(passed.counts[State.DEAD], before[State.DEAD]),
         deploys=passed.deploys[-ROWS:],
         schedules=[
             (schedule, change) for schedule, change in schedules.changed_lately(session, limit=ROWS) if change.changed_at >= period.since
