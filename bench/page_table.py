@@ -57,7 +57,7 @@ def _values(session: Session) -> dict[str, list[Any]]:
     return {
         "jobs/id": jobs, "workflows/id": ["00000001-0000-7000-8000-000000000000"], "webhooks/id": ["hook-1"], "batches/id": ["batch-0000"],
         "schedules/id": [1], "mails/id": ["00000001-0000-4000-8000-000000000000"], "reports/id": ["2026-7"], "reports/name": ["daily"],
-        "queues/name": ["default"], "actors/name": [ACTORS[0]], "other": jobs, "number": [1], "seq": [1], "form": ["csv"],
+        "queues/name": ["default"], "workers/name": ["host1:1001"], "actors/name": [ACTORS[0]], "other": jobs, "number": [1], "seq": [1], "form": ["csv"],
         "fingerprint": [session.execute(select(FailureGroup.fingerprint).order_by(FailureGroup.count.desc()).limit(1)).scalar_one()],
     }  # fmt: skip
 

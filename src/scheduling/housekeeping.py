@@ -26,7 +26,7 @@ from ..jobs.leases import heartbeats
 from ..jobs.leases.workers import forget_old
 from ..jobs.limits.admission import Policy
 from ..jobs.search import texts
-from ..jobs.upkeep import ended_counts, job_totals, queue_samples, retention, usage_counts
+from ..jobs.upkeep import ended_counts, job_totals, queue_samples, retention, usage_counts, worker_samples
 from ..jobs.upkeep.retention import Sweep
 from ..logs import get_logger
 from ..schedules.edit import declared_schedules
@@ -103,7 +103,7 @@ def tidy(sweep: Sweep | None = None, stopping: Event | None = None) -> None:
         get_database().check_clock()
         for prune in (
             forget_old, heartbeats.forget_old, retention.tidy, batches.prune, ticks_retention.prune, audit_retention.prune, alerts.prune, stacks.prune,
-            ended_counts.prune, records.prune, usage_counts.prune,
+            ended_counts.prune, records.prune, usage_counts.prune, worker_samples.prune,
         ):  # fmt: skip
             with guarded("not_pruned", what=prune.__module__), write() as session:
                 prune(session)
@@ -128,11 +128,12 @@ def _prune(sweep: Sweep, stopping: Event) -> None:
 
 
 def keep_up() -> None:
-    """Index the texts of new jobs, group new failures, count ended jobs, sum what they have used, and sample the queues."""
+    """Index the texts of new jobs, group new failures, count ended jobs, sum what they have used, and sample queues and workers."""
     notes: list[tuple[Callable[[Session], int], int]] = [
         (texts.write_new, texts.AT_ONCE),
         (counting.note_new, counting.AT_ONCE),
         (queue_samples.sample, 1),
+        (worker_samples.sample, 1),
         (usage_counts.count_new, usage_counts.AT_ONCE),
     ]
     try:

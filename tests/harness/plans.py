@@ -18,7 +18,7 @@ from src.sql.database import Database
 #: tables that grow with every job
 GROWING = (
     "jobs", "attempts", "job_texts", "log_lines", "audit_lines", "schedule_ticks", "workflows", "workflow_steps", "workflow_edges", "batch_rows", "mails",
-    "mail_deliveries", "webhook_deliveries", "job_statistics", "job_totals", "queue_depths",
+    "mail_deliveries", "webhook_deliveries", "job_statistics", "job_totals", "queue_depths", "worker_memory",
 )  # fmt: skip
 #: partial indexes that hold a row of few jobs: reading such an index as a whole is fine
 SMALL = re.compile(

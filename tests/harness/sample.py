@@ -15,6 +15,8 @@ from src.jobs.control.held import Unreadable, hold_foreign, hold_unreadable
 from src.jobs.core.models import Attempt, Job, LogLine
 from src.jobs.core.states import Outcome, State
 from src.jobs.failures import counting
+from src.jobs.read.ended import minute_of
+from src.jobs.read.models import WorkerMemory
 from src.mail import mailbox
 from src.mail.letters import compose
 from src.reports import archive
@@ -65,7 +67,12 @@ def furnish(site: Site) -> dict[str, str]:
         title="Orders", summary="Orders: 3", period="today", made_at=now(),
         blocks=(Words(text="All well."), Chart(title="Per day", labels=("Mon", "Tue"), series=(Series(name="orders", values=(1, 2)),))),
     )  # fmt: skip
+    samples = [
+        {"span": 1, "minute": minute_of(now()) - ago, "worker": "here:1", "memory_bytes": 10**8 - ago * 10**5, "jobs_done": 50 - ago}
+        for ago in range(40)
+    ]
     with write() as session:
+        session.execute(insert(WorkerMemory), samples)
         hold_foreign(session, [("default", message)], run=False)
         hold_unreadable(session, [Unreadable("default", b"no json", "not JSON", False)])
         archive.keep(session, "orders", "2026-03-18-aa", document, job_id=None, pdf=b"%PDF-1.7", pdf_note=None, mail_id=None)

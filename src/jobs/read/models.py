@@ -1,6 +1,6 @@
-"""Tables of statistics: ended jobs by actor and queue, their totals, and depths of queues, each for spans of several lengths.
+"""Tables of statistics, each for spans of several lengths: ended jobs by actor and queue, their totals, depths of queues, memory of workers.
 
-All outlive the jobs that they count.
+All outlive the jobs and processes that they count.
 """
 
 from __future__ import annotations
@@ -62,3 +62,15 @@ class QueueDepth(Base):
     queued: Mapped[int] = mapped_column(BigInteger)
     running: Mapped[int] = mapped_column(BigInteger)
     oldest_s: Mapped[float] = mapped_column(Float)  # since when its longest-waiting job could have started
+
+
+class WorkerMemory(Base):
+    """Greatest resident memory of a worker process within a span, of one sample each minute, and the jobs that it had done by then."""
+
+    __tablename__ = "worker_memory"
+
+    span: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    minute: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    worker: Mapped[str] = mapped_column(String(255), primary_key=True)  # host:pid
+    memory_bytes: Mapped[int] = mapped_column(BigInteger)
+    jobs_done: Mapped[int] = mapped_column(BigInteger)  # since the start of the process

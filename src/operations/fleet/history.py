@@ -17,9 +17,11 @@ from ... import actors
 from ...jobs.core.states import State
 from ...jobs.leases import deploys
 from ...jobs.read import depths, ended, histograms, usage
+from ...jobs.read import memory as worker_memory
 from ...jobs.read.depths import Depth
 from ...jobs.read.ended import Ended
 from ...jobs.read.histograms import Histogram
+from ...jobs.read.memory import Sample
 from ...jobs.read.usage import Runs
 from ...sql.database import get_database
 from ..format.document_fields import Instant
@@ -133,6 +135,11 @@ def by_actor(session: Session, period: TimeRange) -> tuple[dict[str, list[Ended]
 def by_schedule(session: Session, period: TimeRange) -> dict[str, list[Runs]]:
     """Read the ended jobs of each schedule, by its name."""
     return cached(("schedules",), period, lambda: usage.by_schedule(session, period.first, period.last, period.step))
+
+
+def memory(session: Session, period: TimeRange) -> dict[str, list[Sample | None]]:
+    """Read the memory of each worker process."""
+    return cached(("memory",), period, lambda: worker_memory.over_time(session, period.first, period.last, period.step))
 
 
 def depths_by_queue(session: Session, period: TimeRange) -> dict[str, list[Depth]]:

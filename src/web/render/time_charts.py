@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from flask import Flask
 from markupsafe import Markup, escape
 
 from ...jobs.core.states import State
 from ...jobs.read import histograms
+from ...jobs.read.memory import Sample
 from ...operations.fleet.history import OUTCOMES, History
 from ...operations.format.instants import write_instant
 from ...operations.format.time_ranges import TimeRange
@@ -86,6 +87,17 @@ def durations(history: History, of: str, title: str) -> TimeChart:
     """Median and 95th percentile of waits or runs."""
     found = [[histograms.quantile(getattr(each, of), part) for each in history.ended] for part in (0.5, 0.95)]
     return _lines(history, title, [Line("median", Tone.PLAIN, found[0]), Line("p95", Tone.OTHER, found[1])], _span)
+
+
+def memory(period: TimeRange, samples: Sequence[Sample | None], deploys: list[tuple[datetime, str]]) -> list[TimeChart]:
+    """A worker's memory, and the jobs that it had done."""
+    history = History(period, [], [], deploys)
+    resident = [None if each is None else each.memory_bytes / 1e6 for each in samples]
+    done = [None if each is None else float(each.jobs_done) for each in samples]
+    return [
+        _lines(history, "Memory", [Line("MB", Tone.PLAIN, resident, is_filled=True)], lambda value: number(value, decimals=1)),
+        _lines(history, "Jobs since its start", [Line("jobs", Tone.QUIET, done)], number),
+    ]
 
 
 def _lines(history: History, title: str, lines: list[Line], write: Callable[[float], str]) -> TimeChart:

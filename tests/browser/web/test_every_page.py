@@ -62,6 +62,7 @@ PAGES: dict[str, tuple[str, ...]] = {
     "errors.show": ("/errors/0123456789abcdef",),
     "jobs.change_and_rerun": ("/jobs/{job}/re-run",),
     "workers.index": ("/workers",),
+    "workers.show": ("/workers/here:1",),
     "tokens.index": ("/admin/tokens",),
     "audit.index": ("/admin/audit",),
     "count.show": ("/count",),

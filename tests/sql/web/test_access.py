@@ -74,7 +74,16 @@ OPERATOR |= {
 }
 SUBMITTER |= {"batches.new", "batches.read", "batches.submit", "batches.discard"}
 OPERATOR |= {"batches.act", "api.count_many", "api.act_on_many"}
-VIEWER |= {"api.show_error", "batches.index", "batches.show", "batches.progress", "batches.rows", "batches.template"}
+VIEWER |= {
+    "api.show_error",
+    "workers.show",
+    "api.show_worker_memory",
+    "batches.index",
+    "batches.show",
+    "batches.progress",
+    "batches.rows",
+    "batches.template",
+}
 SUBMITTER |= {"api.bring_file", "api.job_file", "jobs.file"}
 SUBMITTER |= {"actors.save_preset", "actors.delete_preset"}
 

@@ -28,7 +28,7 @@ STREAMS = {"api.fleet_events", "jobs.events", "workflows.events", "api.events", 
 NAMES = {
     "actors": "add", "attempts": "1", "batches": "{batch}", "compare": "{succeeded}", "errors": "0123456789abcdef", "jobs": "{job}", "mailbox": "{received}", "mails": "{mail}",
     "parts": "{part}", "queues": "default", "reports": "orders", "<name>": "2026-03-18-aa", "schedules": "{schedule}", "static": "callboard.css",
-    "webhooks": "{webhook}", "workflows": "{workflow}",
+    "webhooks": "{webhook}", "workers": "here:1", "workflows": "{workflow}",
 }  # fmt: skip
 #: addresses that need something of their own
 OWN = {

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from sqlalchemy import select
 
 from src.jobs.core.models import StackRequest
 from src.jobs.core.states import WorkerCommand
 from src.jobs.leases import worker_commands, workers
+from src.jobs.read.memory import Sample, growth
+from src.jobs.read.models import WorkerMemory
+from src.jobs.upkeep import worker_samples
 from src.operations.people.roles import Role
+from src.sql.clock import clock
 from src.sql.database import read, write
-from tests.harness.jobs import claimed, hired, submitted
+from tests.harness.jobs import StillClock, claimed, hired, submitted
 from tests.harness.site import Site, in_words
 
 pytestmark = pytest.mark.both_stores
@@ -24,6 +30,54 @@ def test_the_page_says_how_much_memory_each_takes(site: Site) -> None:
     with write() as session:
         workers.heartbeat(session, id, busy=1, frontier={}, memory_bytes=187_300_000)
     assert "memory 187.3 MB" in in_words(site.browser(Role.VIEWER).get("/workers").text)
+
+
+@pytest.fixture
+def time(monkeypatch: pytest.MonkeyPatch) -> StillClock:
+    still = StillClock()
+    monkeypatch.setattr(clock, "now", still.now)
+    return still
+
+
+def test_page_and_api_show_memory_over_time_and_how_it_has_grown(site: Site, time: StillClock) -> None:
+    id, viewer = hired(site.database, NAME), site.browser(Role.VIEWER)
+    for minute in range(6):
+        with write() as session:
+            workers.heartbeat(session, id, busy=0, frontier={}, memory_bytes=100_000_000 + 2_000_000 * minute, jobs_done=10 * minute)
+            for _ in range(2):  # a second scheduler
+                worker_samples.sample(session)
+        time.forward(60)
+    with write() as session:
+        workers.heartbeat(session, id, busy=0, frontier={}, memory_bytes=110_000_000, jobs_done=50)
+
+    document = viewer.get(f"/api/v1/workers/{NAME}/memory?range=15m").get_json()
+    assert [each["memory_bytes"] for each in document["steps"] if each["memory_bytes"]] == [
+        100_000_000 + 2_000_000 * minute for minute in range(6)
+    ]
+    assert document["growth"] == {"memory_bytes": 10_000_000, "seconds": 300, "jobs": 50}
+    page = in_words(viewer.get(f"/workers/{NAME}?range=15m").text)
+    assert "grew by 10.0 MB in 5 min 0 s, over 50 jobs: 200 kB per job." in page
+    assert "110.0" in page, "the chart has its numbers"
+    assert "grew by 10.0 MB in 5 min 0 s" in in_words(viewer.get("/workers?range=15m").text)
+    assert (viewer.get("/workers/none:1").status_code, viewer.get("/api/v1/workers/none:1/memory").status_code) == (404, 404)
+
+    assert len(_samples(1)) == 6
+    assert len(_samples(1440)) <= 2, "rolled up"
+    time.forward(timedelta(days=500).total_seconds())
+    with write() as session:
+        worker_samples.prune(session)
+    assert _samples(1) == _samples(10) == []
+
+
+def _samples(span: int) -> list[int]:
+    with read() as session:
+        return list(session.execute(select(WorkerMemory.memory_bytes).where(WorkerMemory.span == span)).scalars())
+
+
+def test_a_process_that_began_again_grows_from_its_start() -> None:
+    samples = [Sample(900, 40), Sample(990, 50), None, Sample(100, 0), Sample(130, 6)]
+    assert growth(samples) == (30, 1, 6)
+    assert growth([None, Sample(1, 1)]) is None
 
 
 def test_the_page_and_the_api_tell_how_many_jobs_it_has_run_and_why_the_one_before_it_was_recycled(site: Site) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from flask import request
 from pydantic import Field
 from typing_extensions import TypedDict
 from werkzeug.exceptions import NotFound, ServiceUnavailable
@@ -18,15 +19,19 @@ from ....operations.fleet import actor_documents, override_requests, queue_docum
 from ....operations.fleet.actor_documents import ActorDocument
 from ....operations.fleet.override_requests import Target
 from ....operations.fleet.queue_documents import QueueDocument
-from ....operations.fleet.worker_documents import WorkerDocument
+from ....operations.fleet.worker_documents import MemoryDocument, WorkerDocument
+from ....operations.format import time_ranges
 from ....operations.format.request_values import Count, RequestBody, example
 from ....operations.jobs import actor_catalogue, queue_purge
 from ....operations.people import permissions
 from ....operations.people.roles import Role
 from ....sql import database
+from ....sql.clock import now
 from ...auth import allow, visitor
+from ...http import cookies
 from ...http.json_bodies import Answer, answer
 from ..requests.routes import Routes, Tag
+from .statistics import RangeFilter
 
 api = Routes(Tag.FLEET)
 COMMANDS = {
@@ -92,6 +97,15 @@ def list_workers() -> Answer[Workers]:
     with database.read() as session:
         alive = workers.fleet(session)
     return answer({"workers": [worker_documents.document(each) for each in alive]})
+
+
+@api.get("/workers/<name>/memory", query=RangeFilter, errors=(404, 422))
+@allow(Role.VIEWER)
+def show_worker_memory(name: str) -> Answer[MemoryDocument]:
+    """Memory of a worker process over a time range, in at most 62 steps, and its growth."""
+    period = time_ranges.parse(request.args, now(), cookies.zone().key)
+    with database.read() as session:
+        return answer(worker_documents.memory_document(session, name, period))
 
 
 @api.post("/workers/<name>/<verb>", words=COMMANDS, errors=(404, 422))

@@ -20,17 +20,22 @@ from ...http import cookies
 from ...http.json_bodies import Answer, answer
 from ..requests.routes import Routes, Tag
 
-StatisticsFilter = TypedDict(
-    "StatisticsFilter",
+RangeFilter = TypedDict(
+    "RangeFilter",
     {
         "range": Annotated[str, Field(json_schema_extra={"enum": [*time_ranges.RANGES]}, description="up to now; 1h by default")],
         "from": Annotated[str, Field(description="begin of another range, a time with time zone")],
         "until": Annotated[str, Field(description="its end; now by default")],
-        "actor": str,
-        "queue": str,
     },
     total=False,
 )
+
+
+class StatisticsFilter(RangeFilter, total=False):
+    """Query parameters of statistics."""
+
+    actor: str
+    queue: str
 
 
 @Routes(Tag.FLEET).get("/statistics", query=StatisticsFilter, errors=(403, 404, 422))

@@ -8,8 +8,10 @@ from werkzeug.wrappers import Response
 from .... import __version__
 from ....jobs.core.errors import JobsError
 from ....jobs.core.states import WorkerCommand
-from ....jobs.leases import heartbeats, worker_commands, workers
+from ....jobs.leases import deploys, heartbeats, worker_commands, workers
 from ....jobs.read import queries
+from ....jobs.read.memory import growth
+from ....operations.fleet import history, worker_documents
 from ....operations.format.instants import write_instant
 from ....operations.jobs.rows import Worker
 from ....operations.people.roles import Role
@@ -17,6 +19,7 @@ from ....sql import database
 from ...auth import allow, visitor
 from ...http import export_formats
 from ...http.time_range import current_range
+from ...render import time_charts
 
 blueprint = Blueprint("workers", __name__)
 
@@ -37,6 +40,7 @@ def index() -> str | Response:
             workers.lost_lately(session, since=current_range().since if current_range().is_chosen else None),
         )
         running = queries.running_on(session, [each.id for each in alive])
+        memory = history.memory(session, current_range())
         beats, silent = heartbeats.alive(session), [each for role in heartbeats.Role for each in heartbeats.silent(session, role)]
     if export_formats.requested_format():
         rows = [_document(each, len(running.get(each.id, ()))) for each in alive]
@@ -54,7 +58,23 @@ def index() -> str | Response:
         silent=silent,
         version=__version__,
         shown=queries.RUNNING_SHOWN,
+        memory=memory,
+        growth=growth,
+        bytes_of=lambda samples: [each.memory_bytes if each else 0 for each in samples],
     )
+
+
+@blueprint.get("/workers/<name>")
+@allow(Role.VIEWER)
+def show(name: str) -> str:
+    """Memory of one worker process over the range."""
+    period = current_range()
+    with database.read() as session:
+        document, worker = worker_documents.memory_document(session, name, period), worker_documents.find(session, name)
+        samples = history.memory(session, period).get(name) or [None] * len(period.columns)
+        marks = [(at, version) for at, version in deploys.since(session, period.first) if at < period.last]
+    charts = time_charts.memory(period, samples, marks)
+    return render_template("workers/show.html", name=name, worker=worker, grown=document["growth"], charts=charts, deploys=marks)
 
 
 @blueprint.post("/workers/<name>/<any(quiet, stop, resume):verb>")
