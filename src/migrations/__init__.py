@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
 
 from ..settings import get_settings
 from ..sql.database import Database, get_database
 from ..sql.outages import SharedConnection, is_outage
 from . import late_indexes, sql_door, version_table
-from .shared_database import MigrationRefused, create_schema, refuse_foreign_tables
+from .shared_database import MigrationRefused, create_schema, refusal, refuse_foreign_tables
 from .version_table import revision, revisions
 
 if TYPE_CHECKING:
@@ -36,7 +37,10 @@ def migrate(url: str | None = None) -> None:
         create_schema(database.engine, schema)
         config = configuration(url)  # an engine notes its default schema at its first connection, where it did not exist
         database.engine.dispose()
-    command.upgrade(config, "head")
+    try:
+        command.upgrade(config, "head")
+    except DBAPIError as error:
+        raise refusal(error, database.engine, schema) or error from None
     if not database.is_sqlite:
         sql_door.install(database.engine)
         late_indexes.build(database.engine)
@@ -83,7 +87,8 @@ def missing(connection: Connection) -> str | None:
     """Return None if the database has the needed schema or a newer one; else its problem, and the cure."""
     found = revision(connection)
     if found is None:
-        return "The database has no tables of Callboard yet.\nMake them:  ./run migrate"
+        schema = get_settings().database_schema if connection.dialect.name != "sqlite" else ""
+        return f"{f'The schema {schema}' if schema else 'The database'} has no tables of Callboard yet.\nMake them:  ./run migrate"
     if found >= newest():
         return None
     return f"The database has schema {found}, and this code needs {newest()}.\nBring it there:  ./run migrate"

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 
 from sqlalchemy import Connection, Engine, inspect, text
-from sqlalchemy.exc import ProgrammingError
+from sqlalchemy.exc import DBAPIError, ProgrammingError
 
 from .version_table import revision, revisions
 
 #: an arbitrary constant: the advisory lock that serialises processes which create the schema
 _SCHEMA_LOCK = 7_236_520
 _CREATED = re.compile(r'create_table\(\s*"(\w+)"|CREATE (?:VIRTUAL )?TABLE (\w+)')
+_INSUFFICIENT_PRIVILEGE = "42501"
 #: tables that a message names
 MOST_NAMED = 5
 
@@ -47,14 +48,31 @@ def refuse_foreign_tables(connection: Connection, schema: str) -> None:
     if not taken:
         return
     more = f" and {len(taken) - MOST_NAMED} more" if len(taken) > MOST_NAMED else ""
-    cure = (
-        "Give Callboard a file of its own: CALLBOARD_DATABASE_URL=sqlite:////ABSOLUTE/PATH/callboard.db, or leave it empty"
-        if is_sqlite
-        else f"Give Callboard {'another schema' if schema else 'a schema of its own: CALLBOARD_DATABASE_SCHEMA=callboard'}, or a database of its own"
-    )
     raise MigrationRefused(
-        f"Another program's tables have the names of Callboard's: {', '.join(taken[:MOST_NAMED])}{more}. Nothing was changed.\n{cure}."
+        f"Another program's tables have the names of Callboard's: {', '.join(taken[:MOST_NAMED])}{more}. Nothing was changed.\n"
+        f"{_elsewhere(is_sqlite, schema)}."
     )
+
+
+def refusal(error: DBAPIError, engine: Engine, schema: str) -> MigrationRefused | None:
+    """Return the refusal for an error of a migration: an index, sequence or type of another program's, or a missing right; None for others."""
+    detail, _, _ = str(error.orig).strip().partition("\n")
+    if getattr(error.orig, "sqlstate", None) == _INSUFFICIENT_PRIVILEGE:
+        return MigrationRefused(
+            f"The user {engine.url.username} may not migrate: {detail}. Nothing was changed.\n"
+            f"Grant the right as the owner:  GRANT CREATE ON SCHEMA {schema or 'public'} TO {engine.url.username}"
+        )
+    if detail.endswith("already exists"):
+        return MigrationRefused(
+            f"Another program's object has a name of Callboard's: {detail}. Nothing was changed.\n{_elsewhere(engine.dialect.name == 'sqlite', schema)}."
+        )
+    return None
+
+
+def _elsewhere(is_sqlite: bool, schema: str) -> str:
+    if is_sqlite:
+        return "Give Callboard a file of its own: CALLBOARD_DATABASE_URL=sqlite:////ABSOLUTE/PATH/callboard.db, or leave it empty"
+    return f"Give Callboard {'another schema' if schema else 'a schema of its own: CALLBOARD_DATABASE_SCHEMA=callboard'}, or a database of its own"
 
 
 def _created_after(done: str) -> set[str]:

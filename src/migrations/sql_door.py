@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from sqlalchemy import Connection, Engine, inspect, text
 from sqlalchemy.exc import ProgrammingError
 
 from ..logs import get_logger
+from .version_table import NAME
 
 log = get_logger(__name__)
 
@@ -17,6 +19,7 @@ DOOR = "callboard"
 _SOURCE = Path(__file__).with_name("sql_door.sql")
 #: an arbitrary constant: the advisory lock that serialises processes which install the functions
 _LOCK = 7_236_521
+_CALLED = re.compile(r'SELECT "?(\w+)"?\.callboard_submit')
 _SHORT = """
 CREATE OR REPLACE FUNCTION {door}.submit(actor text, request jsonb DEFAULT '{{}}') RETURNS text
     LANGUAGE sql SECURITY DEFINER SET search_path = {tables}, pg_temp AS $$ SELECT {tables}.callboard_submit(actor, request) $$;
@@ -41,7 +44,7 @@ def _run(engine: Engine, change: Callable[[Connection], None]) -> None:
 
 def _functions(connection: Connection) -> None:
     tables = _schema(connection)
-    connection.connection.cursor().execute(_SOURCE.read_text().format(tables=f'"{tables}"'))
+    _execute(connection, _SOURCE.read_text().format(tables=f'"{tables}"'))
 
 
 def _short_name(connection: Connection) -> None:
@@ -51,7 +54,26 @@ def _short_name(connection: Connection) -> None:
             return  # in a schema with the user's name PostgreSQL would look for tables first, and create them there
         if not inspect(connection).has_schema(DOOR):
             connection.execute(text(f"CREATE SCHEMA {DOOR}"))
-    connection.connection.cursor().execute(_SHORT.format(door=DOOR, tables=f'"{tables}"'))
+        elif (other := _meant(connection)) not in (None, tables):
+            log.warning(
+                "sql_door_has_no_short_name", detail=f"{DOOR}.submit() submits to the schema {other}: call {tables}.callboard_submit()"
+            )
+            return
+    _execute(connection, _SHORT.format(door=DOOR, tables=f'"{tables}"'))
+
+
+def _meant(connection: Connection) -> str | None:
+    """Return the schema of the installation that has the short name: a second one must not take over its triggers and programs."""
+    body = connection.execute(
+        text("SELECT prosrc FROM pg_proc WHERE oid = to_regprocedure(:name)"), {"name": f"{DOOR}.submit(text, jsonb)"}
+    ).scalar()
+    found = _CALLED.search(body or "")
+    return found[1] if found is not None and inspect(connection).has_table(NAME, schema=found[1]) else None
+
+
+def _execute(connection: Connection, script: str) -> None:
+    """Execute statements as they are written, without parameters."""
+    connection.execution_options(no_parameters=True).exec_driver_sql(script)
 
 
 def _schema(connection: Connection) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, inspect, text
+from sqlalchemy import create_engine, inspect, make_url, text
 from sqlalchemy.orm import Session
 
 import src.actors
@@ -153,6 +153,55 @@ def test_tables_of_the_application_with_our_names_are_named_before_anything_chan
     assert set(inspect(engine).get_table_names()) == {"alembic_version", "jobs", "workers"}
     engine.dispose()
     assert found(url)[1] == "The database has no tables of Callboard yet.\nMake them:  ./run migrate"
+
+
+def test_an_index_of_the_application_with_a_name_of_ours_is_named_and_nothing_changes(url: str) -> None:
+    execute(url, "CREATE TABLE mine (state integer)", "CREATE INDEX ix_jobs_state ON mine (state)")
+
+    with pytest.raises(
+        MigrationRefused, match=r"name of Callboard's: .*ix_jobs_state.* already exists\. Nothing was changed\.\nGive Callboard a "
+    ):
+        migrate(url)
+
+    engine = create_engine(url)
+    assert inspect(engine).get_table_names() == ["mine"]
+    engine.dispose()
+
+
+@pytest.mark.parametrize("url", ["postgresql"], indirect=True)
+def test_a_user_without_a_right_is_told_which_and_one_without_that_to_the_door_migrates(url: str) -> None:
+    plain, theirs = random_name("plain"), make_url(url)
+    user = theirs.set(username=plain).render_as_string(hide_password=False)
+    execute(url, f"CREATE ROLE {plain} LOGIN", "CREATE SCHEMA callboard")
+
+    with pytest.raises(MigrationRefused, match=rf"user {plain} may not migrate: .*\nGrant .* GRANT CREATE ON SCHEMA public TO {plain}"):
+        migrate(user)
+    execute(url, f"GRANT CREATE ON SCHEMA public TO {plain}")
+    migrate(user)
+
+    assert found(url) == (newest(), None)
+    execute(url, f"DROP OWNED BY {plain}", f"DROP ROLE {plain}")
+
+
+@pytest.mark.parametrize("url", ["postgresql"], indirect=True)
+def test_a_second_installation_in_one_database_does_not_take_over_the_short_name(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    boss = random_name("boss")
+    execute(url, f"CREATE ROLE {boss} LOGIN SUPERUSER")
+    user = make_url(url).set(username=boss).render_as_string(hide_password=False)
+    for schema in ("one", "two", "one"):
+        monkeypatch.setenv("CALLBOARD_DATABASE_SCHEMA", schema)
+        get_settings.cache_clear()
+        migrate(user)
+
+    assert "one" in str(scalar(url, "SELECT prosrc FROM pg_proc WHERE oid = 'callboard.submit(text, jsonb)'::regprocedure"))
+    execute(url, "DROP SCHEMA one CASCADE")
+    monkeypatch.setenv("CALLBOARD_DATABASE_SCHEMA", "two")
+    get_settings.cache_clear()
+    migrate(user)
+
+    assert "two" in str(scalar(url, "SELECT prosrc FROM pg_proc WHERE oid = 'callboard.submit(text, jsonb)'::regprocedure"))
+    execute(url, "DROP SCHEMA two, callboard CASCADE", f"DROP OWNED BY {boss} CASCADE", f"DROP ROLE {boss}")
+    get_settings.cache_clear()
 
 
 def test_a_table_that_a_later_migration_creates_is_named_too(url: str) -> None:

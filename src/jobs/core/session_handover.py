@@ -109,8 +109,10 @@ def _problem(connection: Connection, error: DBAPIError) -> str | None:
     original, there = error.orig, connection.engine.url.render_as_string()
     state, words = getattr(original, "sqlstate", None), str(original)
     if state in _NO_TABLES or words.startswith(("no such table", "no such column", "table jobs has no column")):
+        schema = get_settings().database_schema
+        cure = f", or grant its user USAGE on the schema {schema}," if schema and state else ""
         return (
-            f"This session's database ({there}) has no tables of Callboard, which are in {_ours()}. Migrate if that is the same database,"
+            f"This session's database ({there}) has no tables of Callboard, which are in {_ours()}. Migrate{cure} if that is the same database,"
             f" hand over a session of that database, {_OWN_TRANSACTION}."
         )
     if state == "25006" or words.startswith("attempt to write a readonly database"):
