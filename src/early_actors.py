@@ -25,7 +25,8 @@ class EarlyActors(Broker):
     @property
     def actor_options(self) -> set[str]:
         """Names of the options of Callboard's actors; Dramatiq checks them when an actor is declared."""
-        return set(import_module(f"{_PACKAGE}.broker.jobs_broker").known_options())
+        known: set[str] = import_module(f"{_PACKAGE}.broker.jobs_broker").known_options()
+        return known
 
     @actor_options.setter
     def actor_options(self, names: set[str]) -> None:

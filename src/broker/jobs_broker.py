@@ -29,6 +29,7 @@ from .options.async_actors import EventLoop
 from .options.callbacks import FollowUps
 from .options.groups import GroupCallbacks, patch_empty_groups
 from .options.isolation import Isolation
+from .options.known_options import KnownOptions
 from .options.limits import Limits
 from .options.periodic import Periodic, is_tick, patch_periodiq, report
 from .options.retries import Retries
@@ -62,9 +63,9 @@ def middleware() -> list[Middleware]:
 
 
 @cache
-def known_options() -> frozenset[str]:
+def known_options() -> KnownOptions:
     """Return the names of all options of actors."""
-    return frozenset(name for each in middleware() for name in each.actor_options)
+    return KnownOptions(name for each in middleware() for name in each.actor_options)
 
 
 class JobsBroker(RabbitmqBroker):
@@ -73,6 +74,7 @@ class JobsBroker(RabbitmqBroker):
     def __init__(self) -> None:
         super().__init__(url=get_settings().broker_urls, confirm_delivery=True, middleware=[])
         self._boot = Boot()
+        self.actor_options = KnownOptions()
         for one in [*middleware(), self._boot]:
             self.add_middleware(one)
         for queue in get_settings().celery_queue_names:

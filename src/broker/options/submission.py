@@ -46,6 +46,8 @@ class SubmissionOptions(Middleware):
 
     def before_declare_actor(self, broker: Broker, actor: Actor[Any, Any]) -> None:
         name, options = actor.actor_name, actor.options
+        if isinstance(actor.priority, bool) or not isinstance(actor.priority, int):
+            raise InvalidOption(name, f"priority must be a whole number, of which the lowest is first, not {actor.priority!r}")
         if not isinstance(options.get("internal", False), bool):
             raise InvalidOption(name, f"internal must be True or False, not {options['internal']!r}")
         for option in ("unique_by", "fair_by"):

@@ -57,7 +57,7 @@ def check(options: Mapping[str, Any]) -> None:
     """Raise JobsError for an option that would be ignored, also in follow-up messages."""
     for name, value in options.items():
         if name not in _KNOWN and name not in _declared:
-            raise JobsError(f"{name!r} is not an option of a message: {_cure(name)}", field=name)
+            raise unknown(name)
         if name in _NUMBERS and (isinstance(value, bool) or not isinstance(value, int | float | None)):
             raise JobsError(f"{name} must be a number, not {value!r:.60}", field=name)
     target = options.get("pipe_target")
@@ -66,10 +66,15 @@ def check(options: Mapping[str, Any]) -> None:
             check(message.get("options") or {})
 
 
+def unknown(name: str) -> JobsError:
+    """Return the error for a name that is not an option."""
+    return JobsError(f"{name!r} is not an option of a message: {_cure(name)}", field=name)
+
+
 def _cure(name: str) -> str:
     if name in _ELSEWHERE:
         return f"write {_ELSEWHERE[name]}"
     if name in _of_actors:
         return f"it belongs to the actor, @dramatiq.actor({name}=…)"
-    near = get_close_matches(name, OF_SUBMISSION | _OF_ATTEMPTS, n=1, cutoff=0.7)
+    near = get_close_matches(name, OF_SUBMISSION | _OF_ATTEMPTS, n=1, cutoff=0.6)
     return f"do you mean {near[0]}?" if near else "name an option of your own in actor_options of the middleware that reads it"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from dramatiq import Message
@@ -37,6 +37,10 @@ class Submission(JobOptions):
     trace: Mapping[str, str] | None = None  # the trace context in which it was requested, if not the current one
     stands_in: str | None = None  # the id of the job that does its work
     parent_id: str | None = None  # the id of the job whose actor submits it, or that it follows
+
+
+#: options of submit() beside the message
+FIELDS = frozenset(field.name for field in fields(Submission)) - {"message"}
 
 
 def submission_of(message: Message[Any], delay: int | None = None, **how: Any) -> Submission:

@@ -30,7 +30,7 @@ from ..limits import fair_queueing
 from ..options import message_options
 from ..options.job_options import STORED
 from . import defaults
-from .requests import Receipt, Submission, submission_of
+from .requests import FIELDS, Receipt, Submission, submission_of
 from .row import row_of
 
 #: a job counts as single if this process's previous submission was more seconds ago
@@ -45,6 +45,8 @@ def submit(session: AnySession, /, message: Message[Any], **how: Any) -> Receipt
     ignored; WrongSession if the session cannot take it.
     """
     message_options.check(message.options)
+    for name in how.keys() - FIELDS:
+        raise message_options.unknown(name)
     if not {"link", "link_error"}.isdisjoint(message.options):
         raise JobsError("link and link_error make a workflow: send the message, or submit canvas.link(…)", field="link")
     return submit_many(session, [submission_of(message, **how)])[0]

@@ -100,4 +100,4 @@ def test_a_worker_of_the_module_itself_names_the_command(tmp_path: Path) -> None
 def test_an_option_that_exists_nowhere_is_still_refused(tmp_path: Path) -> None:
     done = python(tmp_path, "import src.jobs, dramatiq\n@dramatiq.actor(fair_bye=1)\ndef act(): ...")
 
-    assert "options are undefined: fair_bye" in done.stderr
+    assert "options are undefined: fair_bye (do you mean fair_by?)" in done.stderr

@@ -12,6 +12,7 @@ from dramatiq import Message, Middleware
 
 from src.broker import JobFailure, get, ready, state
 from src.broker.jobs_broker import JobsBroker
+from src.broker.options.errors import InvalidOption
 from src.jobs import JobsError, State, Workflow, submit
 from src.jobs.core.errors import UnknownJob
 from src.jobs.options import message_options
@@ -132,3 +133,16 @@ def test_a_failure_says_the_state_and_the_exception(inline: Inline, database: Da
     assert failed.value.state is State.DEAD
     assert isinstance(failed.value.exception, ValueError)
     assert str(failed.value.exception) == "failed"
+
+
+def test_an_option_of_an_actor_or_of_submit_that_does_not_exist_is_named_with_the_nearest(inline: Inline, database: Database) -> None:
+    for options, nearest in (({"uniqe": True}, "unique"), ({"queue": "mail"}, "queue_name"), ({"isolate": True}, "isolated")):
+        with pytest.raises(ValueError, match=rf"options are undefined: \w+ \(do you mean {nearest}\?\)"):
+            dramatiq.actor(actor_name="undeclared", **cast(Any, options))(keep.fn)
+    with pytest.raises(ValueError, match=r"options are undefined: xyz\. Did you forget to add a middleware"):
+        dramatiq.actor(actor_name="undeclared", **cast(Any, {"xyz": 1}))(keep.fn)
+    with pytest.raises(InvalidOption, match="priority must be a whole number"):
+        dramatiq.actor(actor_name="undeclared", priority=cast(Any, "high"))(keep.fn)
+    with database.session() as session, pytest.raises(JobsError, match="'prio' is not an option of a message: do you mean priority"):
+        submit(session, keep.message(1), prio=5)
+    assert "undeclared" not in inline.broker.actors
