@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -18,9 +17,11 @@ import pika.exceptions
 
 from ...jobs.core.errors import JobsError
 from ...logs import get_logger
+from ...sql.columns import same_json
+from ..consume.deliveries import decode
 from ..core import topology
 from ..core.connections import answered
-from .dead_letters import BrokerAway, connected, fresh, origin
+from .dead_letters import BrokerAway, fresh, give_back, is_worn, opened, origin, waiting
 
 log = get_logger(__name__)
 
@@ -28,15 +29,20 @@ log = get_logger(__name__)
 SHOWN = 20
 #: messages of a queue that can be looked into: all of them are taken
 MOST = 1_000
-#: deliveries after which a message is replaced by a copy; RabbitMQ 4 drops it after 20
-RENEWED_AFTER = 15
+#: bytes of them: they are held in memory
+MOST_BYTES = 100_000_000
 #: characters of an unreadable body
 LENGTH = 2_000
-_COUNTS = ("x-delivery-count", "x-acquired-count")
+_TOO_MANY = "{}: {} can be looked into without changing their order. Requeue them, or delete all."
+Taken = tuple[Any, Any, bytes]
 
 
 class UnknownLetter(JobsError):
     """The dead letter is no longer in the queue."""
+
+
+class NotEditable(JobsError):
+    """The message is not one of Dramatiq, so it has no arguments that could be changed."""
 
 
 class TooMany(BrokerAway):
@@ -59,7 +65,7 @@ class Letter:
 
 def peek(queue: str, *, limit: int = SHOWN) -> list[Letter]:
     """Return the oldest dead letters of a Dramatiq queue, oldest first; they stay where they are. Raises BrokerAway."""
-    with _channel(queue) as channel:
+    with opened(queue) as channel:
         taken = _taken(channel, queue)
         letters = [_letter(properties, body) for _, properties, body in taken[:limit]]
         _return(channel, queue, taken)
@@ -69,11 +75,11 @@ def peek(queue: str, *, limit: int = SHOWN) -> list[Letter]:
 def requeue_one(queue: str, key: str, *, arguments: Mapping[str, Any] | None = None) -> None:
     """Requeue one dead letter, with other `args` and `kwargs` if given; it is removed once RabbitMQ has confirmed the copy.
 
-    Raises UnknownLetter, BrokerAway.
+    Raises UnknownLetter, NotEditable, BrokerAway.
     """
 
     def publish(channel: Any, properties: Any, body: bytes) -> None:
-        sent = json.dumps({**json.loads(body), **arguments}).encode() if arguments else body
+        sent = _edited(body, arguments) if arguments else body
         channel.basic_publish("", origin(queue, properties), sent, fresh(properties), mandatory=True)
 
     _with_one(queue, key, publish)
@@ -88,70 +94,56 @@ def delete_one(queue: str, key: str) -> None:
 
 def purge(queue: str) -> int:
     """Delete all dead letters of a queue; return their number. Raises BrokerAway."""
-    with _channel(queue) as channel:
-        try:
-            number = int(channel.queue_purge(topology.dead_letter_queue(queue)).method.message_count)
-        except pika.exceptions.ChannelClosedByBroker as error:
-            if error.reply_code != 404:
-                raise
+    with opened(queue) as channel:
+        if not waiting(channel, topology.dead_letter_queue(queue)):
             return 0
+        with answered(channel.connection, f"the deletion of dead letters of {queue}"):
+            number = int(channel.queue_purge(topology.dead_letter_queue(queue)).method.message_count)
     log.info("dead_letters_deleted", queue=queue, messages=number)
     return number
 
 
-@contextmanager
-def _channel(queue: str) -> Iterator[Any]:
-    try:
-        with connected() as connection:
-            with answered(connection, "a channel"):
-                channel = connection.channel()
-                channel.confirm_delivery()
-            yield channel
-    except pika.exceptions.UnroutableError as error:
-        raise BrokerAway(f"There is no queue {queue} in RabbitMQ to take it. Start a worker that serves it, then try again.") from error
-    except (pika.exceptions.AMQPError, OSError) as error:
-        raise BrokerAway(f"RabbitMQ did not answer ({type(error).__name__}). See ./run status, then try again.") from error
-
-
-def _taken(channel: Any, queue: str) -> list[tuple[Any, Any, bytes]]:
-    """Take all dead letters, oldest first. Raises TooMany, before it takes any."""
+def _taken(channel: Any, queue: str) -> list[Taken]:
+    """Take all dead letters, oldest first. Raises TooMany."""
     letters = topology.dead_letter_queue(queue)
-    try:
-        there = channel.queue_declare(letters, passive=True).method.message_count
-    except pika.exceptions.ChannelClosedByBroker as error:
-        if error.reply_code != 404:
-            raise
-        return []  # no message was ever dead-lettered
+    there = waiting(channel, letters)
     if there > MOST:
-        raise TooMany(
-            f"{queue} has {there} dead letters: at most {MOST} can be looked into without changing their order. Requeue them, or delete all."
-        )
-    taken: list[tuple[Any, Any, bytes]] = []
-    while len(taken) <= MOST and (got := channel.basic_get(letters))[0] is not None:
+        raise TooMany(_TOO_MANY.format(f"{queue} has {there} dead letters", f"at most {MOST}"))
+    taken: list[Taken] = []
+    size = 0
+    while there and len(taken) <= MOST:
+        with answered(channel.connection, f"a dead letter of {letters}"):
+            got = channel.basic_get(letters)
+        if got[0] is None:
+            break
         taken.append(got)
+        size += len(got[2])
+        if size > MOST_BYTES:
+            _return(channel, queue, taken)
+            raise TooMany(_TOO_MANY.format(f"The dead letters of {queue} are too large", f"at most {MOST_BYTES // 1_000_000} MB of them"))
     return taken
 
 
-def _return(channel: Any, queue: str, taken: list[tuple[Any, Any, bytes]]) -> None:
-    """Return each message by itself: of those returned together, RabbitMQ 3.10 may mix up the order."""
-    is_worn = any((properties.headers or {}).get("x-delivery-count", 0) >= RENEWED_AFTER for _, properties, _ in taken)
+def _return(channel: Any, queue: str, taken: list[Taken]) -> None:
+    """Return each message by itself: of those returned together, RabbitMQ 3.10 may mix up the order. If one is worn, all become copies."""
+    are_worn = any(is_worn(properties) for _, properties, _ in taken)
     for method, properties, body in taken:
-        if is_worn:
-            headers = {name: value for name, value in (properties.headers or {}).items() if name not in _COUNTS}
-            properties.headers, properties.delivery_mode = headers or None, 2
-            channel.basic_publish("", topology.dead_letter_queue(queue), body, properties, mandatory=True)
-            channel.basic_ack(method.delivery_tag)
-        else:
-            channel.basic_nack(method.delivery_tag, requeue=True)
+        with answered(channel.connection, f"the return of a dead letter of {queue}"):
+            give_back(channel, topology.dead_letter_queue(queue), method, properties, body, as_copy=are_worn)
 
 
 def _with_one(queue: str, key: str, act: Callable[[Any, Any, bytes], None]) -> None:
-    with _channel(queue) as channel:
+    with opened(queue) as channel:
         taken = _taken(channel, queue)
         wanted = next((each for each in taken if _key(each[1], each[2]) == key), None)
-        if wanted is not None:
-            act(channel, wanted[1], wanted[2])  # if it raises, the connection ends and RabbitMQ takes all of them back
-            channel.basic_ack(wanted[0].delivery_tag)
+        try:
+            if wanted is not None:
+                with answered(channel.connection, f"a dead letter of {queue}"):
+                    act(channel, wanted[1], wanted[2])
+                    channel.basic_ack(wanted[0].delivery_tag)
+        except (pika.exceptions.UnroutableError, JobsError):
+            _return(channel, queue, taken)
+            raise
         _return(channel, queue, [each for each in taken if each is not wanted])
     if wanted is None:
         raise UnknownLetter(f"There is no dead letter {key} in {queue} any more. Reload the list.", field="key")
@@ -163,15 +155,25 @@ def _key(properties: Any, body: bytes) -> str:
 
 
 def _letter(properties: Any, body: bytes) -> Letter:
-    deaths = (properties.headers or {}).get("x-death") or [{}]
-    died_at = deaths[0].get("time")
-    reason = deaths[0].get("reason")
-    text = body.decode("utf-8", "replace")[:LENGTH]
-    try:
-        message = json.loads(body)
-        id, actor = str(message["message_id"]), str(message["actor_name"])
-        args, kwargs = list(message["args"]), dict(message["kwargs"])
-    except (ValueError, KeyError, TypeError):
-        id, actor, args, kwargs = None, None, [], {}
+    """Read a message by the rules of the consumer; another program may have put anything into headers and body."""
+    deaths = (properties.headers or {}).get("x-death")
+    death = deaths[0] if isinstance(deaths, list) and deaths and isinstance(deaths[0], dict) else {}
+    died_at, reason = death.get("time"), death.get("reason")
+    message, _ = decode(body)
+    id, actor, args, kwargs = (
+        (None, None, [], {}) if message is None else (message.message_id, message.actor_name, list(message.args), message.kwargs)
+    )
     at = died_at.replace(tzinfo=UTC) if isinstance(died_at, datetime) else None
+    text = body[: LENGTH * 4].decode("utf-8", "replace")[:LENGTH]
     return Letter(_key(properties, body), id, actor, args, kwargs, text, reason if isinstance(reason, str) else None, at)
+
+
+def _edited(body: bytes, arguments: Mapping[str, Any]) -> bytes:
+    """The message with other arguments; unchanged ones keep the body as it is. Raises NotEditable."""
+    message, problem = decode(body)
+    if message is None:
+        raise NotEditable(f"The arguments of this message cannot be changed: {problem}. Requeue it as it is.", field="args")
+    fields = json.loads(body)
+    if all(same_json(fields[name], value) for name, value in arguments.items()):
+        return body
+    return json.dumps({**fields, **arguments}).encode()

@@ -225,10 +225,13 @@ def _queue(name: str, data: Path | None) -> Iterator[None]:
 
 
 def _json(name: str, text: str, kind: type) -> Any:
+    from ...jobs.core import values
+
     try:
-        value = json.loads(text)
-    except ValueError as error:
-        raise UpError(f"--{name} is not JSON: {error}.") from None
+        value = values.loads(text)
+        values.dumps(value)
+    except (ValueError, RecursionError) as error:
+        raise UpError(f"--{name} is not JSON that a message can hold: {error}.") from None
     if not isinstance(value, kind):
         raise UpError(f"--{name} must be a JSON {'list' if kind is list else 'object'}.")
     return value

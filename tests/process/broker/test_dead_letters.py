@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import pickle
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pika
@@ -123,7 +125,7 @@ def test_a_look_changes_neither_the_order_nor_the_messages_however_often(
     channel: pika.adapters.blocking_connection.BlockingChannel,
 ) -> None:
     put(channel, *range(5))
-    looks = contents.RENEWED_AFTER + 10  # RabbitMQ 4 would drop them before: they become copies, in the same order
+    looks = dead_letters.RENEWED_AFTER + 10  # RabbitMQ 4 would drop them before: they become copies, in the same order
     assert [numbers() for _ in range(looks)] == [[0, 1, 2]] * looks
     assert [letter.args[0] for letter in contents.peek(QUEUE)] == [0, 1, 2, 3, 4]
 
@@ -173,3 +175,118 @@ def test_commands_list_show_requeue_and_delete_them(
         ("dead-letter.requeue", keys[1], {"queue": "default"}), ("dead-letter.delete", keys[0], {"queue": "default"}),
     ]  # fmt: skip
     terminal.database.engine.dispose()
+
+
+_ODD: dict[str, tuple[bytes, dict[str, object]]] = {
+    "nested deep": (b'{"args": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", {}),
+    "a lone surrogate as id": (json.dumps({"queue_name": "q", "actor_name": "add", "args": [], "kwargs": {}, "options": {}, "message_id": "\ud800"}).encode(), {}),
+    "a NUL as id": (json.dumps({"queue_name": "q", "actor_name": "add", "args": [], "kwargs": {}, "options": {}, "message_id": "\0"}).encode(), {}),
+    "a list": (b"[1, 2]", {}),
+    "pickled": (pickle.dumps({"task": "add"}), {}),
+    "headers of another program": (b"hello", {"headers": {"x-death": "long ago", "x-delivery-count": "many", "x-first-death-queue": ["a"]}}),
+    "a death of another form": (b"hello", {"headers": {"x-death": ["once", 2]}}),
+    "a death without details": (b"hello", {"headers": {"x-death": [{"time": 5, "reason": 7}], "x-delivery-count": None}}),
+    "copies": (b"hello", {"headers": {"CC": [f"{QUEUE}.low"], "BCC": [f"{QUEUE}.high"]}}),
+}  # fmt: skip
+
+
+def test_messages_of_any_program_are_shown_requeued_as_they_are_and_not_edited(
+    channel: pika.adapters.blocking_connection.BlockingChannel,
+) -> None:
+    topology.declare(channel, QUEUE)
+    channel.confirm_delivery()
+    for body, properties in _ODD.values():
+        channel.basic_publish("", topology.dead_letter_queue(QUEUE), body, pika.BasicProperties(**properties))
+    for route in topology.queues_of(QUEUE):
+        channel.queue_purge(route)  # of the copies that this has sent
+
+    letters = contents.peek(QUEUE)
+    assert [letter.actor for letter in letters] == [None] * len(_ODD)
+    for letter in letters:
+        with pytest.raises(contents.NotEditable, match="Requeue it as it is"):
+            contents.requeue_one(QUEUE, letter.key, arguments={"args": [1]})
+    assert [letter.key for letter in contents.peek(QUEUE)] == [letter.key for letter in letters]
+    for letter in letters[:4]:
+        contents.requeue_one(QUEUE, letter.key)
+    assert dead_letters.requeue(QUEUE) == Requeued(len(_ODD) - 4, 0)
+    assert [channel.basic_get(QUEUE)[2] for _ in _ODD] == [body for body, _ in _ODD.values()]
+    assert [channel.basic_get(route)[2] for route in topology.queues_of(QUEUE)] == [None] * 3, "no copy anywhere"
+
+
+@pytest.mark.parametrize("args", ["[1e400]", "[NaN]", "[1.10, 1E2]", '["\\u00e4\\n", 12345678901234567890123]'])
+def test_arguments_that_come_back_unchanged_leave_the_message_as_it_was(
+    channel: pika.adapters.blocking_connection.BlockingChannel, args: str
+) -> None:
+    topology.declare(channel, QUEUE)
+    body = f'{{"message_id": "n",  "queue_name": "q", "actor_name": "add", "args": {args}, "kwargs": {{}}, "options": {{}}}}'.encode()
+    channel.confirm_delivery()
+    channel.basic_publish("", topology.dead_letter_queue(QUEUE), body)
+    [letter] = contents.peek(QUEUE)
+    contents.requeue_one(QUEUE, letter.key, arguments={"args": letter.args, "kwargs": letter.kwargs})
+    assert channel.basic_get(QUEUE)[2] == body
+
+
+def test_two_operators_at_once_each_see_all_and_a_second_click_changes_nothing(
+    channel: pika.adapters.blocking_connection.BlockingChannel,
+) -> None:
+    put(channel, *range(30))
+    with ThreadPoolExecutor(4) as operators:
+        seen = list(operators.map(lambda _: [letter.args[0] for letter in contents.peek(QUEUE, limit=30)], range(12)))
+    assert seen == [list(range(30))] * 12
+
+    key = contents.peek(QUEUE)[0].key
+
+    def click(_number: int) -> str:
+        try:
+            contents.requeue_one(QUEUE, key)
+        except contents.UnknownLetter:
+            return "unknown"
+        return "requeued"
+
+    with ThreadPoolExecutor(2) as operators:
+        assert sorted(operators.map(click, range(2))) == ["requeued", "unknown"]
+    assert channel.queue_declare(QUEUE, passive=True).method.message_count == 1
+
+
+def test_who_holds_the_dead_letters_too_long_is_named(
+    channel: pika.adapters.blocking_connection.BlockingChannel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(channel, 1)
+    monkeypatch.setattr(dead_letters, "WAIT_S", 0.0)
+    with dead_letters.opened(QUEUE), pytest.raises(BrokerAway, match="Try again in some seconds"):
+        contents.peek(QUEUE)
+    assert numbers() == [1]
+
+
+def test_requeueing_in_vain_however_often_wears_no_message_out(channel: pika.adapters.blocking_connection.BlockingChannel) -> None:
+    put(channel, 1)
+    for name in topology.queues_of(QUEUE):
+        channel.queue_delete(name)
+    [letter] = contents.peek(QUEUE)
+    for _ in range(dead_letters.RENEWED_AFTER):  # RabbitMQ 4 drops a message after 20 returns
+        with pytest.raises(BrokerAway, match="Start a worker"):
+            dead_letters.requeue(QUEUE)
+        with pytest.raises(BrokerAway, match="Start a worker"):
+            contents.requeue_one(QUEUE, letter.key)
+    _, properties, _ = channel.basic_get(topology.dead_letter_queue(QUEUE))
+    assert (properties.headers or {}).get("x-delivery-count", 0) <= dead_letters.RENEWED_AFTER
+
+
+def test_messages_that_are_too_large_together_are_not_taken_and_stay(
+    channel: pika.adapters.blocking_connection.BlockingChannel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(channel, 1, 2, 3)
+    monkeypatch.setattr(contents, "MOST_BYTES", 150)
+    with pytest.raises(contents.TooMany, match="too large"):
+        contents.peek(QUEUE)
+    assert dead_letters.requeue(QUEUE) == Requeued(3, 0)
+
+
+def test_a_message_with_the_user_of_another_program_is_requeued(
+    channel: pika.adapters.blocking_connection.BlockingChannel,
+) -> None:
+    topology.declare(channel, QUEUE)
+    user = pika.URLParameters(get_settings().broker_urls[0]).credentials.username
+    channel.basic_publish("", topology.dead_letter_queue(QUEUE), b"mine", pika.BasicProperties(user_id=user))
+    assert dead_letters.requeue(QUEUE) == Requeued(1, 0)
+    assert channel.basic_get(QUEUE)[1].user_id is None, "RabbitMQ takes no other user's"

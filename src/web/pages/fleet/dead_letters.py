@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
@@ -12,8 +11,10 @@ from werkzeug.wrappers import Response
 from .... import audit
 from ....broker.recover import dead_letter_contents as contents
 from ....broker.recover.dead_letters import BrokerAway
+from ....jobs.core import values
 from ....jobs.core.errors import JobsError
 from ....jobs.read import queries
+from ....operations.arguments.field import Kind, write
 from ....operations.failures import dead_letter_documents
 from ....operations.fleet import override_requests
 from ....operations.fleet.override_requests import Target
@@ -24,6 +25,8 @@ from ...auth import allow
 
 blueprint = Blueprint("letters", __name__)
 
+#: characters of arguments that a form shows
+LONGEST = 50_000
 _DONE = {"requeue": "Requeued.", "delete": "Deleted."}
 
 
@@ -41,7 +44,11 @@ def index(name: str) -> str:
         jobs = {job.id: job for job in queries.find_many(session, [each.id for each in letters if each.id])}
     # A form with masked secrets would send the mask back as the argument.
     editable = {
-        each.key for each in letters if each.actor and each.id not in jobs and job_documents.arguments(each) == (each.args, each.kwargs)
+        each.key: texts
+        for each in letters
+        if each.actor and each.id not in jobs and job_documents.arguments(each) == (each.args, each.kwargs)
+        for texts in [(write(Kind.JSON, each.args), write(Kind.JSON, each.kwargs))]
+        if sum(map(len, texts)) <= LONGEST
     }
     return render_template(
         "queues/dead_letters.html", name=name, letters=letters, jobs=jobs, trouble=trouble, most=contents.SHOWN, editable=editable
@@ -96,9 +103,10 @@ def _arguments() -> dict[str, Any] | None:
     if "args" not in request.form:
         return None
     try:
-        sent = {name: json.loads(request.form.get(name, "")) for name in ("args", "kwargs")}
-    except ValueError as error:
-        raise JobsError(f"the arguments are not JSON ({error}).", field="args") from None
+        sent = {name: values.loads(request.form.get(name, "")) for name in ("args", "kwargs")}
+        values.dumps(sent)
+    except (ValueError, RecursionError) as error:
+        raise JobsError(f"the arguments are not JSON that a message can hold ({error}).", field="args") from None
     if not isinstance(sent["args"], list) or not isinstance(sent["kwargs"], dict):
         raise JobsError("give a JSON list of positional arguments and an object of named ones.", field="args")
     return sent
