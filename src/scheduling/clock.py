@@ -38,6 +38,7 @@ from ..telemetry import metering, tracing
 from . import housekeeping, tick_follower
 from .apscheduler_adapter import InThisThread, TickTrigger, host_time
 from .housekeeping import Chore
+from .pulse import Pulse
 
 log = get_logger(__name__)
 
@@ -82,6 +83,7 @@ class Clock(BlockingScheduler):  # type: ignore[misc]
         self._drift = time.time() - time.monotonic()
         self.progress = Progress()
         self.beat = Beat(Role.SCHEDULER)
+        self._pulse = Pulse()
         self._causes, self._of_schedules = LogThrottle(), LogThrottle()
 
     def stop(self) -> None:
@@ -166,8 +168,11 @@ class Clock(BlockingScheduler):  # type: ignore[misc]
         try:
             self.look()
             self.beat.beat()  # last: a scheduler that cannot read its schedules must not send heartbeats
+            self._pulse.beat()
             self._causes.passed()
         except Exception as error:  # noqa: BLE001 - retried at the next poll
+            if is_outage(error):
+                self._pulse.beat()  # it hangs no more than one that waits for work
             self._causes.failed(log, error, waits="clock_waits_for_sql", broke="clock_failed")
         # Jitter, so that the schedulers of a fleet do not poll in step.
         self._looked_at -= LOOK_S * random.uniform(0.0, 0.2)

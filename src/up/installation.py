@@ -9,12 +9,13 @@ from contextlib import suppress
 from dataclasses import replace
 from types import MappingProxyType
 
-from ..broker.core.log_throttle import LogThrottle
 from ..broker.isolate import process_tree
+from ..logs import Causes
 from ..settings import Settings
+from .checks.pulses import Pulses
 from .data.configuration import read_settings
 from .data.data_folder import Folder, State
-from .parts import leftovers
+from .parts import launch, leftovers
 from .parts.launcher import Launcher
 from .parts.part import Part, Process, ending
 from .parts.part_logs import PartLogs
@@ -36,13 +37,17 @@ class Installation:
         self.parts: list[Part] = []
         self.state = State(phase="starting")
         self.node: Node | None = None
-        self._causes = LogThrottle()
+        self.pulses = Pulses()
+        self._causes = Causes()
 
     def add(self, role: str, name: str, listeners: Mapping[str, socket.socket] = MappingProxyType({})) -> None:
         """Start a process; it inherits the listeners, by the variables that name their descriptors."""
 
         def start() -> Process:
-            return self.launcher.start(role, name, {variable: each.fileno() for variable, each in listeners.items()})
+            inherited = {variable: each.fileno() for variable, each in listeners.items()}
+            if role == "scheduler":
+                return self.pulses.start(lambda pulse: self.launcher.start(role, name, {**inherited, launch.PULSE_FD: pulse}))
+            return self.launcher.start(role, name, inherited)
 
         grace = self.settings.shutdown_timeout + leftovers.MARGIN if role == "worker" else leftovers.SHORT
         self.launch(Part(role, name, start, grace=grace))

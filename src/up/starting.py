@@ -8,27 +8,21 @@ import socket
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
 from typing import Any
 
-from ..database_url import parse
 from ..kept_secrets import kept_secret
-from ..sql.clock import now
-from ..sql.database import get_database
 from . import packages
-from .checks import readiness, web_answers
-from .data.configuration import masked
 from .data.data_folder import PartRecord
 from .data.process_identity import MARK, identify
 from .errors import UpError
 from .installation import Installation
 from .parts import launch, leftovers
 from .parts.actor_loading import load_actors
-from .parts.apart import Apart
 from .parts.part import Part, ending
 from .rabbitmq.node import Node, NodeError, Ports
-from .verbs import database
 
+#: module of the checks that run apart
+READINESS = "up.checks.readiness"
 #: seconds between looks at what is not ready yet, and at the parts meanwhile
 SOON, LOOK = 0.03, 0.1
 #: startup timeout of a process in seconds; a cold RabbitMQ on a slow machine needs most of it
@@ -71,14 +65,14 @@ class Start:
             self._add_mailbox()
         self._add_web()
         self._wait_for_broker()
-        since = datetime.fromisoformat(self._apart(_database_time))
+        since = self._apart(f"{READINESS}:database_time")
         here.add("scheduler", "scheduler")
         for number in range(1, here.settings.workers + 1):
             here.add("worker", f"worker-{number}")
-        self._wait("Workers", lambda: readiness.workers_missing(since, here.settings.workers))
+        self._apart(f"{READINESS}:wait_for_workers", since, here.settings.workers, READY_TIMEOUT)
         if any(part.role == "mailbox" for part in here.parts):
-            self._wait("Mailbox", lambda: readiness.mailbox_missing(here.settings.smtp_url))
-        self._wait("Web", lambda: web_answers.web_missing(here.state.url))
+            self._apart(f"{READINESS}:wait_for_mailbox", here.settings.smtp_url, READY_TIMEOUT)
+        self._apart(f"{READINESS}:wait_for_web", here.state.url, READY_TIMEOUT)
         here.report(f"{here.settings.workers} worker{'s' if here.settings.workers != 1 else ''}, scheduler and web are ready")
         here.write(replace(here.state, phase="ready", seconds=round(time.monotonic() - begun, 1)))
 
@@ -110,25 +104,21 @@ class Start:
 
     def _prepare_database(self) -> None:
         here = self._here
-        url = parse(here.settings.effective_database_url)
-        preloaded = here.launcher.preload()  # it imports the application meanwhile
-        if password := self._apart(lambda: database.prepare(url)):
+        if (preloaded := here.launcher.preload()) is not None:
+            while (problem := preloaded.outcome()) is None:
+                self._look_while_starting()
+                time.sleep(SOON)
+            if problem:
+                preloaded.close()
+                raise UpError(problem)
+            here.launcher.use(preloaded)
+        if password := self._apart("up.verbs.database:prepare"):
             here.folder.keep_admin_password(password)
             here.state = replace(here.state, first_start=True)
-        here.report(
-            "SQLite is ready (single host; set CALLBOARD_DATABASE_URL to use PostgreSQL)"
-            if url.get_backend_name() == "sqlite"
-            else "PostgreSQL is ready"
-        )
+        is_sqlite = here.settings.effective_database_url.startswith("sqlite")
+        here.report("SQLite is ready (single host; set CALLBOARD_DATABASE_URL to use PostgreSQL)" if is_sqlite else "PostgreSQL is ready")
         if preloaded is None:
             load_actors()
-            return
-        while (problem := preloaded.outcome()) is None:
-            self._look_while_starting()
-            time.sleep(SOON)
-        if problem:
-            raise UpError(problem)
-        here.launcher.use(preloaded)
 
     def _add_mailbox(self) -> None:
         """Start the built-in mailbox if no mail server is configured."""
@@ -145,13 +135,13 @@ class Start:
         here = self._here
         if here.node is None:
             # Do not wait for it: jobs are accepted without it, and workers connect when it is back.
-            missing = readiness.broker_missing(here.settings.broker_urls)
+            missing = self._apart(f"{READINESS}:broker_missing", here.settings.broker_urls)
             if missing:
                 here.report(f"RabbitMQ cannot be reached: {missing}. Jobs are accepted and wait; workers connect when it is back")
             return
         for left in reversed(range(PORT_TRIES)):
             try:
-                here.node.wait_ready(READY_TIMEOUT, waiting=self._look_while_starting)
+                here.node.wait_ready(READY_TIMEOUT, waiting=self._look_while_starting, cannot_login=self._cannot_login)
                 break
             except NodeError as error:
                 if not left or "eaddrinuse" not in str(error):
@@ -160,6 +150,10 @@ class Start:
                 self._replace_node()
         self._is_node_ready = True
         here.report(f"RabbitMQ {here.node.series} is ready on 127.0.0.1:{here.node.ports.amqp}")
+
+    def _cannot_login(self, url: str) -> str | None:
+        found: str | None = self._apart("broker.core.connections:cannot_login", url)
+        return found
 
     def _replace_node(self) -> None:
         here = self._here
@@ -175,25 +169,9 @@ class Start:
         assert self._listener is not None, "the port is opened first"
         here.add("web", "web", {launch.WEB_FD: self._listener})
 
-    def _wait(self, what: str, missing: Callable[[], str | None], *, timeout: float = READY_TIMEOUT) -> None:
-        pid = os.getpid()
-
-        def wait() -> None:
-            deadline = time.monotonic() + timeout
-            while reason := missing():
-                if time.monotonic() > deadline:
-                    raise UpError(
-                        f"{what} did not become ready within {timeout:.0f} s: {masked('', reason)}.\nCheck:  ./run logs   ./run doctor"
-                    )
-                if os.getpid() == pid:  # not in a fork: see Apart
-                    self._look_while_starting()
-                time.sleep(SOON)
-
-        self._apart(wait)
-
-    def _apart(self, function: Callable[[], Any]) -> Any:
-        """Call the function in a process of its own: this one would keep the memory that it takes. Looks at the parts meanwhile."""
-        call = Apart(function)
+    def _apart(self, function: str, *arguments: Any) -> Any:
+        """Call a function, MODULE:FUNCTION, apart: this process would keep what it imports. Looks at the parts meanwhile."""
+        call = self._here.launcher.call(function, *arguments)
         try:
             while not call.is_over(LOOK):
                 self._look_while_starting()
@@ -216,8 +194,3 @@ class Start:
                 raise UpError(
                     f"{part.name} stopped during startup ({ending(code)}). The end of {log}:\n{here.logs.end_of(part)}\nFix that, then:  ./run up"
                 )
-
-
-def _database_time() -> str:
-    get_database()  # corrects now() to PostgreSQL's clock
-    return now().isoformat()

@@ -11,20 +11,22 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from ..settings import Settings
-from .checks.silent_schedulers import SilentSchedulers
 from .data.data_folder import Folder, State, without_processes
 from .errors import UpError
 from .installation import Installation
 from .parts import leftovers
 from .parts.launcher import Launcher
 from .parts.preloaded import Preloaded, Run
-from .parts.reloading import Reload
 from .parts.terminal import lasting
 from .parts.watching import TrialImport, Watch
 from .rabbitmq.node import NodeError
 from .starting import Start, Stopped
+
+if TYPE_CHECKING:
+    from .parts.reloading import Reload
 
 #: seconds between looks at the processes, logs and saved files
 LOOK = 0.25
@@ -47,7 +49,6 @@ class Supervisor:
         self._stops = 0
         self._watches = watch
         self._watch: Watch | None = None
-        self._silence: SilentSchedulers | None = None
         self._reload: Reload | None = None
 
     def run(self, announce: Callable[[State], None]) -> None:
@@ -62,7 +63,6 @@ class Supervisor:
             lasting(announce)(here.state)
             if self._watches:
                 self._watch = Watch(here.settings, report=here.report, load=lambda: here.launcher.preload() or TrialImport())
-            self._silence = SilentSchedulers(here.settings.effective_database_url)
             while not self._stops:
                 self._look()
                 time.sleep(LOOK)
@@ -95,7 +95,7 @@ class Supervisor:
                 here.report_change(part)
         if changed:
             here.write(here.state)
-        here.reap_orphans(pid for each in (self._watch, self._silence) if each is not None for pid in each.pids)
+        here.reap_orphans(() if self._watch is None else self._watch.pids)
 
     def _look_at_sources(self) -> None:
         here = self.installation
@@ -104,6 +104,8 @@ class Supervisor:
                 here.launcher.use(loaded)
             if self._reload is not None:
                 self._reload.abandon()
+            from .parts.reloading import Reload  # imported late: it needs SQL, and only a reload does
+
             self._reload = Reload(here.parts, self._watch.changed, since=self._watch.changed_at, report=here.report)
         if self._reload is not None:
             if self._reload.is_over():
@@ -112,11 +114,10 @@ class Supervisor:
 
     def _replace_silent(self) -> None:
         here = self.installation
-        if self._silence is not None:
-            self._silence.look()
+        here.pulses.keep({process.pid for part in here.parts for process in part.processes})
         for part in here.parts:
-            if part.role == "scheduler" and part.process and part.running and self._silence and self._silence.is_long(part.process.pid):
-                here.report(f"{part.name} has no heartbeat: restarting it")
+            if part.process and part.running and here.pulses.is_silent(part.process.pid):
+                here.report(f"{part.name} has no pulse: restarting it")
                 part.kill()
 
     def _stop(self, problem: str) -> None:
@@ -125,8 +126,6 @@ class Supervisor:
             here.report("Stopping: workers finish their current jobs (Ctrl-C again: stop at once)")
         if self._watch is not None:
             self._watch.stop()
-        if self._silence is not None:
-            self._silence.close()
         here.launcher.close()
         impatient = self._stops + 1
         groups = (

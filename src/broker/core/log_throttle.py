@@ -1,28 +1,19 @@
-"""Log throttle: counts errors by cause and logs the first and each doubling, so that a persistent fault does not flood the log."""
+"""Log throttle: logs the first error of a cause and each doubling, and a database outage as one event."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from ...logs import Causes
 from ...sql.outages import is_outage, log_outage, outage_over
 
 
-class LogThrottle:
+class LogThrottle(Causes):
     """Causes, and the occurrences of each since it was last over."""
 
     def __init__(self) -> None:
-        self._counts: dict[str, int] = {}
+        super().__init__()
         self._outages: set[str] = set()  # events of outages of SQL that are not over
-
-    def count(self, cause: str) -> int:
-        """Count the cause once more; return its count if it is to be logged, else 0."""
-        number = self._counts.get(cause, 0) + 1
-        self._counts[cause] = number
-        return number if number & (number - 1) == 0 else 0
-
-    def over(self, cause: str) -> int:
-        """Forget the cause; return how often it occurred."""
-        return self._counts.pop(cause, 0)
 
     def failed(self, log: Any, error: Exception, *, waits: str, broke: str, about: str = "", **fields: Any) -> None:
         """Log an error of a loop that continues: a database outage as the event `waits`, any other as `broke` with its traceback."""
@@ -36,5 +27,4 @@ class LogThrottle:
         """Forget all causes, or those that begin with `about`: a failure after a success is logged again."""
         while self._outages:
             outage_over(self._outages.pop())
-        if self._counts:
-            self._counts = {cause: number for cause, number in self._counts.items() if about and not cause.startswith(about)}
+        super().passed(about)

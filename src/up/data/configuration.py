@@ -19,7 +19,7 @@ __all__ = ["env_file_lines", "masked", "origin", "read_settings", "unknown_varia
 
 ENV_FILE = Path(".env")
 #: CALLBOARD_ variables that `run` and `./run up` set for their own processes; not settings
-OWN = {"CALLBOARD_CALLED_FROM", "CALLBOARD_BEGUN_AT", "CALLBOARD_UP_FOLDER", "CALLBOARD_WEB_FD", "CALLBOARD_MAILBOX_FD"}
+OWN = {f"{PREFIX}{name}" for name in ("CALLED_FROM", "BEGUN_AT", "UP_FOLDER", "WEB_FD", "MAILBOX_FD", "PULSE_FD", "ANSWER_FD")}
 
 
 def read_settings() -> Settings:

@@ -7,13 +7,14 @@ import os
 import select
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from importlib import import_module
 from typing import Any, NoReturn
 
 from ...broker.isolate import process_tree
 from ...broker.isolate.forked import Forked
-from ...sql.database import disconnect
 from ..errors import UpError
+from ..locations import PACKAGE
 
 
 class Apart:
@@ -24,7 +25,6 @@ class Apart:
         if sys.platform != "linux":
             return
         self._function = None
-        disconnect()
         sys.stdout.flush()
         sys.stderr.flush()
         self._answer, answers = os.pipe()
@@ -39,10 +39,6 @@ class Apart:
             _call(function, answers, parent)
         os.close(answers)
         self._process = Forked(pid)
-
-    @property
-    def pids(self) -> set[int]:
-        return set() if self._function is not None else {self._process.pid}
 
     def is_over(self, within_s: float) -> bool:
         """Wait for the result for so many seconds at most; True if it exists."""
@@ -70,18 +66,36 @@ class Apart:
             self._process.wait()
 
 
+class Answer(Apart):
+    """A call in a process that another one has forked, which writes its answer to this pipe."""
+
+    def __init__(self, process: Forked, answer: int) -> None:
+        self._function, self._process, self._answer = None, process, answer
+
+
+def named(function: str, arguments: Sequence[Any]) -> Any:
+    """Call a function by its name, `up.MODULE:FUNCTION`: what it imports stays in the process of the call."""
+    module, _, name = function.partition(":")
+    return getattr(import_module(f"{PACKAGE}.{module}"), name)(*arguments)
+
+
+def answer(function: Callable[[], Any], answers: int) -> None:
+    """Write the result of the function to a pipe, or the reason why it refuses."""
+    outcome: tuple[Any, str | None]
+    try:
+        outcome = function(), None
+    except UpError as error:
+        outcome = None, str(error)
+    with open(answers, "wb") as pipe:
+        pipe.write(json.dumps(outcome).encode())
+
+
 def _call(function: Callable[[], Any], answers: int, parent: int) -> NoReturn:
     code = 1
     try:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         process_tree.die_with_parent(parent)
-        outcome: tuple[Any, str | None]
-        try:
-            outcome = function(), None
-        except UpError as error:
-            outcome = None, str(error)
-        with open(answers, "wb") as pipe:
-            pipe.write(json.dumps(outcome).encode())
+        answer(function, answers)
         code = 0
     except BaseException:  # noqa: BLE001 - printed, as the interpreter would
         sys.excepthook(*sys.exc_info())

@@ -23,8 +23,8 @@ from ..locations import PACKAGE, ROOT
 from .part import Process
 from .preloaded import Preloaded
 
-#: environment variables of the inherited listening sockets (web front end, mailbox)
-WEB_FD, MAILBOX_FD = "CALLBOARD_WEB_FD", "CALLBOARD_MAILBOX_FD"
+#: environment variables of inherited descriptors: listening sockets (web front end, mailbox), the pipe of the scheduler's pulse
+WEB_FD, MAILBOX_FD, PULSE_FD = "CALLBOARD_WEB_FD", "CALLBOARD_MAILBOX_FD", "CALLBOARD_PULSE_FD"
 #: environment variable of the monotonic time at which the command was entered
 BEGUN_AT = "CALLBOARD_BEGUN_AT"
 
@@ -40,7 +40,7 @@ def process(
 ) -> Process:
     """Start `./run ROLE` in a new session with its own log file, as a fork of `preloaded` if there is one.
 
-    `listeners`: descriptors of sockets that it inherits, by the environment variable that names them.
+    `listeners`: descriptors that it inherits, by the environment variable that names them.
     """
     folder.logs.mkdir(mode=0o700, parents=True, exist_ok=True)  # a deleted folder must not stop the other processes
     with open(folder.logs / f"{name}.log", "ab") as log:

@@ -6,10 +6,13 @@ import os
 import sys
 import time
 from collections.abc import Mapping
+from functools import partial
+from typing import Any
 
 from ..data.data_folder import Folder
 from ..data.process_identity import MARK
-from . import launch
+from . import apart, launch
+from .apart import Apart
 from .part import Process
 from .preloaded import MODULES, Preloaded, Run
 
@@ -43,6 +46,13 @@ class Launcher:
         """Start a part. Raises OSError if the system has no room."""
         preloaded = None if role in self._cold else self._loaded()
         return launch.process(self._folder, role, name, self._environment, listeners=listeners, preloaded=preloaded)
+
+    def call(self, function: str, *arguments: Any) -> Apart:
+        """Call a function by its name, `MODULE:FUNCTION`, apart: in a process that has imported the application, if there is one. Raises OSError."""
+        preloaded = self._loaded()
+        if preloaded is None:
+            return Apart(partial(apart.named, function, arguments))
+        return preloaded.call(function, arguments, self._environment)
 
     def _loaded(self) -> Preloaded | None:
         """Return a preloaded parent that can fork, made again if it has ended; None if there can be none."""

@@ -24,17 +24,15 @@ import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any, NoReturn
-
-from sqlalchemy.orm import configure_mappers
 
 from ...broker.isolate import process_tree
 from ...broker.isolate.forked import Forked
 from ...broker.process import memory
-from ...sql.database import disconnect
 from ..errors import UpError
 from ..locations import PACKAGE
-from . import warm
+from . import apart, warm
 from .actor_loading import load_actors
 
 #: runs a command line of ours, without the program's name
@@ -49,6 +47,8 @@ MODULES = {
 }
 #: bytes of a request or an answer at most
 PACKET = 65_536
+#: environment variable of the pipe for the result of a call
+ANSWER_FD = "CALLBOARD_ANSWER_FD"
 #: seconds in which a part must have been forked; a machine may be very busy
 FORK_WITHIN_S = 60.0
 #: seconds between checks that the supervisor has adopted a part
@@ -67,10 +67,8 @@ class Preloaded:
 
     def __init__(self, run: Run, roles: Collection[str]) -> None:
         process_tree.adopt_orphans()
-        disconnect()
         sys.stdout.flush()
         sys.stderr.flush()
-        configure_mappers()  # else at its first query each part would, for 12 MB
         if not _generators:
             gc.unfreeze()  # imports have excluded objects already: list theirs, too
         _freeze()
@@ -122,10 +120,27 @@ class Preloaded:
         `name`: of the part, for `ps`. `log`: descriptor of its output. `listeners`: descriptors that it inherits, by the
         environment variable that names them.
         """
-        request = {"role": role, "name": name, "environment": dict(environment), "listeners": list(listeners)}
+        return self._ask(
+            {"role": role, "name": name, "environment": dict(environment), "listeners": list(listeners)}, log, *listeners.values()
+        )
+
+    def call(self, function: str, arguments: Sequence[Any], environment: Mapping[str, str]) -> apart.Apart:
+        """Call a function by its name, `MODULE:FUNCTION`, in a fork of its own. Raises OSError."""
+        answer, answers = os.pipe()
+        request = {"call": [function, arguments], "name": "call", "environment": dict(environment), "listeners": [ANSWER_FD]}
+        try:
+            return apart.Answer(self._ask(request, sys.__stderr__.fileno() if sys.__stderr__ else 2, answers), answer)
+        except OSError:
+            os.close(answer)
+            raise
+        finally:
+            os.close(answers)
+
+    def _ask(self, request: Mapping[str, Any], *descriptors: int) -> Forked:
+        """Have a process forked that inherits these descriptors, the first as its output."""
         answer, answers = os.pipe()
         try:
-            socket.send_fds(self._control, [json.dumps(request).encode()], [answers, log, *listeners.values()])
+            socket.send_fds(self._control, [json.dumps(request).encode()], [answers, *descriptors])
             os.close(answers)
             answers = -1
             said = os.read(answer, 64).decode() if _is_readable(answer, FORK_WITHIN_S) else ""
@@ -180,6 +195,8 @@ def _load(roles: Collection[str]) -> tuple[bool, str]:
 
     An actor module may open files, connections and threads when it is imported: forks would share them.
     """
+    from sqlalchemy.orm import configure_mappers  # imported late: the supervisor, which this process is a fork of, does without
+
     before = _open_files()
     try:
         load_actors()
@@ -187,7 +204,7 @@ def _load(roles: Collection[str]) -> tuple[bool, str]:
         return False, str(error)
     for name in (module for role in roles for module in MODULES[role]):
         importlib.import_module(name)
-    configure_mappers()
+    configure_mappers()  # else at its first query each part would, for 12 MB
     return not (_open_files() - before) and threading.active_count() == 1, ""
 
 
@@ -238,6 +255,9 @@ def _fork(request: Mapping[str, Any], answers: int, log: int, listeners: Sequenc
             one.seed()  # or every part would draw the same random numbers
     except BaseException:  # noqa: BLE001 - whatever it is, this process must not go on as a preloaded parent
         os._exit(1)
-    warm.become_part(
-        lambda: run([request["role"]]), request["name"], supervisor, {**request["environment"], **named}, log=log, keep=listeners
-    )
+    work = partial(_answer, *request["call"]) if "call" in request else partial(run, [request["role"]])
+    warm.become_part(work, request["name"], supervisor, {**request["environment"], **named}, log=log, keep=listeners)
+
+
+def _answer(function: str, arguments: Sequence[Any]) -> None:
+    apart.answer(partial(apart.named, function, arguments), int(os.environ[ANSWER_FD]))

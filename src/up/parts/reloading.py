@@ -12,9 +12,10 @@ from datetime import datetime
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from ...jobs.core.models import Worker
 from ...jobs.leases.workers import alive
 from ...sql.clock import now
-from ...sql.database import read
+from ...sql.database import disconnect, read
 from .part import Part
 
 #: seconds between reads of the workers table
@@ -85,14 +86,10 @@ class Reload:
 
     def _serves(self) -> bool:
         """True if a worker process that started since this step began has sent a heartbeat: the first one when it consumes."""
-        try:
-            with read() as session:
-                return any(
-                    self._begun is not None and worker.started_at >= self._begun and worker.heartbeat_at > worker.started_at
-                    for worker in alive(session)
-                )
-        except SQLAlchemyError:
+        begun, found = self._begun, _alive()
+        if begun is None or found is None:
             return False  # checked again at the next poll
+        return any(worker.started_at >= begun and worker.heartbeat_at > worker.started_at for worker in found)
 
     def _news(self) -> str:
         after = _actors()
@@ -109,9 +106,18 @@ class Reload:
 
 def _actors() -> set[str] | None:
     """Actors of the newest worker; None: the table cannot be read."""
-    try:
-        with read() as session:
-            found = alive(session)
-    except SQLAlchemyError:
+    found = _alive()
+    if found is None:
         return None
     return set(max(found, key=lambda worker: worker.started_at).actors) if found else set()
+
+
+def _alive() -> list[Worker] | None:
+    """The workers that are alive; None: the table cannot be read. Keeps no connection: forks of the supervisor must not share one."""
+    try:
+        with read() as session:
+            return list(alive(session))
+    except SQLAlchemyError:
+        return None
+    finally:
+        disconnect()

@@ -12,13 +12,13 @@ import secrets
 import shlex
 import shutil
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from ...broker.core.connections import cannot_login
 from ...kept_secrets import kept_secret
 from . import node_files
 from .node_files import ADMIN_USER, APP_USER, VHOST
@@ -127,14 +127,21 @@ class Node:
             )
         return self.process
 
-    def wait_ready(self, timeout: float = 90.0, *, waiting: Callable[[], None] = lambda: None) -> None:
+    def wait_ready(
+        self,
+        timeout: float = 90.0,
+        *,
+        waiting: Callable[[], None] = lambda: None,
+        cannot_login: Callable[[str], str | None] | None = None,
+    ) -> None:
         """Wait until the application's user can log in; raise NodeError if the node dies or after `timeout` seconds.
 
-        `waiting` is called between polls, so that the caller can notice a stop request.
+        `waiting` is called between polls, so that the caller can notice a stop request. `cannot_login` tries a URL, by default in this process.
         """
+        try_login = cannot_login or _login_problem
         deadline = time.monotonic() + timeout
         while True:
-            refused = cannot_login(self.amqp_url)
+            refused = self._refuses() or try_login(self.amqp_url)
             if refused is None:
                 return
             if self.process is not None and self.process.poll() is not None:
@@ -143,6 +150,13 @@ class Node:
                 raise NodeError(self._why(f"RabbitMQ was not ready within {timeout:.0f} s: {refused}"))
             waiting()
             time.sleep(0.1)  # poll interval; the loop has a deadline
+
+    def _refuses(self) -> str | None:
+        try:
+            socket.create_connection(("127.0.0.1", self.ports.amqp), timeout=5).close()
+        except OSError as error:
+            return f"127.0.0.1:{self.ports.amqp} does not answer ({error.strerror or error})"
+        return None
 
     def stop(self, timeout: float = STOP_TIMEOUT) -> None:
         """Stop the node gracefully and end its epmd; kill a node that does not stop."""
@@ -234,6 +248,12 @@ class Node:
         newest = max(logs, key=lambda path: path.stat().st_mtime)
         lines = newest.read_text(errors="replace").splitlines()
         return [line for line in lines if line.strip()][-count:]
+
+
+def _login_problem(url: str) -> str | None:
+    from ...broker.core.connections import cannot_login  # imported late: the supervisor tries it apart, and does without pika
+
+    return cannot_login(url)
 
 
 def _path(launcher: Path) -> str:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from ..data.data_folder import Folder, State
 from ..errors import UpError
+from ..parts.apart import Apart
 from . import front_door
 
 TRY_ACTOR = "create_random_user_accounts"
@@ -43,8 +42,8 @@ def already_lines(state: State, *, option: str = "") -> list[str]:
 
 
 def sign_in_link(state: State) -> str:
-    """A one-time sign-in link for the administrator; the plain URL if the database is unreachable."""
+    """A one-time sign-in link for the administrator, made apart; the plain URL if the database is unreachable."""
     try:
-        return front_door.one_time_link(state.url)
-    except (UpError, SQLAlchemyError, OSError):
+        return str(Apart(lambda: front_door.link_or(state.url)).result())
+    except (UpError, OSError):
         return state.url

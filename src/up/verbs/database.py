@@ -7,15 +7,17 @@ import shlex
 from sqlalchemy import URL
 from sqlalchemy.exc import SQLAlchemyError
 
+from ... import migrations
+from ...database_url import parse
+from ...settings import get_settings
 from ..data.configuration import masked
 from ..errors import UpError
 from . import front_door
 
 
-def prepare(url: URL) -> str | None:
+def prepare() -> str | None:
     """Migrate the database, and return the password of an administrator created for it. Raises UpError."""
-    from ... import migrations  # imported late: the supervisor does without
-
+    url = parse(get_settings().effective_database_url)
     try:
         migrations.migrate()
         return front_door.ensure_admin()

@@ -18,3 +18,13 @@ def one_time_link(base_url: str) -> str:
     from ...operations.people import sessions  # imported late: most commands do not need it
 
     return sessions.one_time_link(base_url)
+
+
+def link_or(base_url: str) -> str:
+    """Create such a link, or return the plain URL if the database is unreachable."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        return one_time_link(base_url)
+    except SQLAlchemyError:
+        return base_url

@@ -21,7 +21,6 @@ from src.sql.clock import now
 from src.sql.database import Database
 from src.up import doctor, health
 from src.up.checks import silent_schedulers, status
-from src.up.checks.silent_schedulers import SilentSchedulers
 from src.up.data.data_folder import PartRecord
 from src.up.data.data_folder import State as Parts
 from src.up.data.process_identity import identify
@@ -74,18 +73,10 @@ def test_the_status_calls_a_scheduler_silent_that_lives_and_does_not_beat(databa
     assert [each["state"] for each in status.as_json(state)["processes"]] == ["running"]
 
 
-def test_a_process_is_replaced_after_so_many_silent_looks_in_a_row_and_never_while_sql_is_away(database: Database) -> None:
+def test_a_process_that_signed_off_is_not_silent_and_sql_that_is_away_says_nothing(database: Database) -> None:
     url = database.url.render_as_string(hide_password=False)
-    id, watch = beat(database, Role.SCHEDULER, seconds=-1), SilentSchedulers(url)
-    for _ in range(silent_schedulers.REPLACE_AFTER - 1):
-        watch.note(silent_schedulers.silent_pids(url))
-    assert not watch.is_long(os.getpid())
-    watch.note(silent_schedulers.silent_pids(url))
-    assert watch.is_long(os.getpid())
-    with database.write() as session:
-        heartbeats.renew(session, id, Role.SCHEDULER, lease_s=60)
-    watch.note(silent_schedulers.silent_pids(url))
-    assert not watch.is_long(os.getpid())
+    id = beat(database, Role.SCHEDULER, seconds=-1)
+    assert silent_schedulers.silent_pids(url) == {os.getpid()}
     assert silent_schedulers.silent_pids("postgresql://callboard@127.0.0.1:1/nothing") == set()
     with database.write() as session:
         heartbeats.sign_off(session, id)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import time
+from functools import partial
 
 import pytest
 
 from src.up.errors import UpError
-from src.up.parts.apart import Apart
+from src.up.parts.apart import Apart, named
 
 
 def test_the_result_and_a_refusal_come_back() -> None:
@@ -31,3 +32,9 @@ def test_a_call_that_is_not_over_can_be_abandoned() -> None:
     call = Apart(lambda: time.sleep(60))
     assert not call.is_over(0.01)
     call.abandon()
+
+
+def test_a_function_can_be_called_by_its_name() -> None:
+    assert Apart(partial(named, "quantities:span", [90])).result() == "1 min 30 s"
+    with pytest.raises(UpError, match="has died"):
+        Apart(partial(named, "quantities:nothing", [])).result()
