@@ -28,7 +28,7 @@ import structlog
 for _name in [name for name in os.environ if name.startswith("CALLBOARD_")]:
     del os.environ[_name]
 # Thousands of tests leave objects that live on, which frequent collections go through again and again: a twelfth of all CPU.
-gc.set_threshold(200_000, 50, 1000)
+gc.set_threshold(50_000, 20, 10)
 # Keep bytecode also where the environment says not to: a run starts hundreds of processes, each of which would compile every module.
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
