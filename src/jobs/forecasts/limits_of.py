@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..limits import concurrency, overrides, rates
-from ..limits.admission import Policy
+from ..limits.admission import KeyOf, Policy
 from ..limits.overrides import CONCURRENCY, RATE_LIMIT, Controls
 from ..limits.rates import Rate
 
@@ -16,12 +16,20 @@ NONE = Policy()
 
 @dataclass(frozen=True, slots=True)
 class RateLimit:
-    """A rate limit of a scope; `per_key`: its jobs have separate lines that are not known here."""
+    """A rate limit of a scope; `key_of`: computes the key of a job, whose line is separate."""
 
     scope: str
     name: str
     rate: Rate
-    per_key: bool = False
+    key_of: KeyOf | None = None
+
+    @property
+    def per_key(self) -> bool:
+        return self.key_of is not None
+
+    @property
+    def key(self) -> str:
+        return overrides.target(self.scope, self.name)
 
     @property
     def per_s(self) -> float:
@@ -39,7 +47,11 @@ class SlotLimit:
     scope: str
     name: str
     most: int
-    per_key: bool = False
+    key_of: KeyOf | None = None
+
+    @property
+    def per_key(self) -> bool:
+        return self.key_of is not None
 
     @property
     def key(self) -> str:
@@ -59,11 +71,10 @@ class Limits:
     def rates(self, actor: str, queue: str) -> list[RateLimit]:
         """Return the rate limits that a job of this actor in this queue has to pass."""
         policy = self._policies.get(actor, NONE)
-        per_key = policy.rate_key is not None
         if self.in_force.is_overridden("actor", actor, RATE_LIMIT):
-            found = [RateLimit("actor", actor, rate, per_key) for rate in self._set("actor", actor)]
+            found = [RateLimit("actor", actor, rate, policy.rate_key) for rate in self._set("actor", actor)]
         else:
-            found = [RateLimit("actor", actor, rate, per_key) for rate in policy.rates]
+            found = [RateLimit("actor", actor, rate, policy.rate_key) for rate in policy.rates]
         return found + [RateLimit(scope, name, rate) for scope, name in (("queue", queue), ("all", "")) for rate in self._set(scope, name)]
 
     def slots(self, actor: str, queue: str) -> list[SlotLimit]:
@@ -72,7 +83,7 @@ class Limits:
         most = policy.concurrency
         if self.in_force.is_overridden("actor", actor, CONCURRENCY):
             most = self.in_force.value("actor", actor, CONCURRENCY)
-        found = [] if most is None else [SlotLimit("actor", actor, most, policy.concurrency_key is not None)]
+        found = [] if most is None else [SlotLimit("actor", actor, most, policy.concurrency_key)]
         for scope, name in (("queue", queue), ("all", "")):
             most = self.in_force.value(scope, name, CONCURRENCY)
             if most is not None:

@@ -5,10 +5,13 @@ Counts are bounded, and not filtered by what the caller may see: a filtered line
 
 from __future__ import annotations
 
+import json
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -17,16 +20,18 @@ from ...sql.columns import to_microseconds
 from ...sql.statements import plain, run
 from ..core.models import Job, Worker
 from ..core.states import State, listed
-from ..limits import fair_queueing
+from ..limits import admission, concurrency, fair_queueing
 from ..limits.models import Slot
 from .history import History
-from .limits_of import Limits, SlotLimit
+from .limits_of import Limits, RateLimit, SlotLimit
 from .model import Gate, Situation
 
 #: jobs counted in one line
 COUNTED = 10_000
 #: jobs of higher priority, and fair keys, that are looked for behind it
 SHARES = 1_000
+#: earlier jobs whose keys are computed; with more nothing is said
+KEYED = 1_000
 #: variation of the time between two slots of a rate limit, and the relative error of their rate
 EVEN, RATE_DOUBT = 0.2, 0.03
 #: of a job that waits for nothing
@@ -92,6 +97,17 @@ _WAITING = plain(f"""
         WHERE waits_for = :waits_for AND state = '{State.SCHEDULED}' AND seq < :seq LIMIT :limit
     ) AS ahead
 """)
+# Not in order: with more rows than the limit, nothing is said about any.
+_OF_KEYS = plain(f"""
+    SELECT args, kwargs FROM (
+        SELECT args, kwargs FROM jobs WHERE waits_for = :waits_for AND state = '{State.SCHEDULED}' AND slot_at IS NULL AND seq < :seq LIMIT :limit
+    ) AS waiting
+    UNION ALL
+    SELECT args, kwargs FROM (
+        SELECT CASE WHEN actor = :actor THEN args END AS args, kwargs FROM jobs
+        WHERE queue = :queue AND state = '{State.QUEUED}' AND published_at < @(:before) LIMIT :limit
+    ) AS queued
+""")
 _LINE = plain("SELECT next_us FROM rate_limits WHERE key = :key")
 _FAIR = plain(f"""
     SELECT count(*) FROM (SELECT seq FROM jobs WHERE waits_for >= :low AND waits_for < :high AND state = '{State.SCHEDULED}' LIMIT :limit) AS few
@@ -101,6 +117,20 @@ _FAIR_KEYS = plain(f"""
         SELECT fair_key FROM jobs WHERE queue = :queue AND fair_key IS NOT NULL AND state IN {listed(State.QUEUED, State.RUNNING)} LIMIT :limit
     ) AS few
 """)
+
+
+class TooMany(Exception):
+    """More earlier jobs than the keys that are computed for one forecast."""
+
+
+def _key(limit: RateLimit | SlotLimit, args: Any, kwargs: Any) -> str:
+    """Return the key of a job's line under a limit, as its claim computes it."""
+    if limit.key_of is None:
+        return limit.key
+    try:
+        return admission.keyed(limit.key, limit.key_of, args, kwargs)
+    except Exception:  # noqa: BLE001 - an actor's own function: the claim logs the failure, and takes this key, too
+        return limit.key
 
 
 def busy_since(session: Session, queue: str) -> int | None:
@@ -132,7 +162,10 @@ class Lines:
         if not self._fleet.threads[job.queue]:
             return Standing(unknown=f"no living worker takes from queue {job.queue}")
         paused_s = 0.0 if pause is None or pause.until is None else (pause.until - self._present).total_seconds()
-        return self._in_line(job, max(0.0, paused_s))
+        try:
+            return self._in_line(job, max(0.0, paused_s))
+        except TooMany:
+            return Standing(unknown=f"each key has a line of its own under the limit of {actor}, and more than {KEYED} jobs wait before it")
 
     def _in_line(self, job: Job, paused_s: float) -> Standing:
         gates: list[Gate] = []
@@ -142,7 +175,10 @@ class Lines:
         if job.waits_for and job.waits_for.startswith(fair_queueing.FAIR):
             before += self._fair(job)
         own = 0  # waits for what this job waits for
-        if job.waits_for and not job.waits_for.startswith(fair_queueing.FAIR):
+        keyed = [limit for limit in self._limits.rates(job.actor or "", job.queue) if limit.per_key and job.waits_for == limit.waits_for]
+        if keyed:
+            own = math.ceil(min(self._turns(job, limit) for limit in keyed))
+        elif job.waits_for and not job.waits_for.startswith(fair_queueing.FAIR):
             own, _ = self._waiting(job.waits_for, job.seq)
             is_partial = is_partial or own >= COUNTED
         gates.append(self._threads(job, queued, before + own))
@@ -188,32 +224,51 @@ class Lines:
         gates = []
         for limit in self._limits.rates(job.actor or "", job.queue):
             if limit.per_key:
+                gates.append(Gate(self._turns(job, limit), limit.per_s, EVEN, RATE_DOUBT))
                 continue
             ahead = queued[job.actor or ""] if limit.scope == "actor" else queued.total()
             if job.waits_for == limit.waits_for:
                 waiting, reserved = own, self._waiting(limit.waits_for, job.seq)[1]
             else:
                 waiting, reserved = self._waiting(limit.waits_for, 1 << 62)
-            taken_s = max(
-                0.0, (self._next_us(limit.scope, limit.name, str(limit.rate.count), limit.rate.period_s) - self._history.present_us) / 1e6
-            )
-            gates.append(Gate(ahead + waiting - reserved + taken_s * limit.per_s, limit.per_s, EVEN, RATE_DOUBT))
+            gates.append(Gate(ahead + waiting - reserved + self._taken_s(limit.key, limit) * limit.per_s, limit.per_s, EVEN, RATE_DOUBT))
         return gates
 
-    def _next_us(self, scope: str, name: str, count: str, period_s: int) -> int:
-        target = f"{scope}:{name}" if name else scope
-        rows = run(self._session, _LINE, key=f"{target}:{count}/{period_s}")
-        return int(rows[0][0]) if rows else 0
+    def _turns(self, job: Job, limit: RateLimit) -> float:
+        """Return how many jobs of its own key the limit lets start before it. Raises TooMany."""
+        if job.slot_at is not None:  # the slots of a key are evenly spaced
+            return max(0.0, (job.slot_at - self._present).total_seconds()) * limit.per_s
+        key = _key(limit, job.args, job.kwargs)
+        return self._of_key(job, limit, key) + self._taken_s(key, limit) * limit.per_s
+
+    def _of_key(self, job: Job, limit: RateLimit | SlotLimit, key: str) -> int:
+        """Count the jobs of a key before it: those that wait without a slot, and if it does not wait yet those in the queue. Raises TooMany."""
+        seq, before = job.seq, 0
+        if job.waits_for is None:
+            is_queued = job.state is State.QUEUED and job.published_at is not None
+            seq, before = 1 << 62, to_microseconds(job.published_at if is_queued and job.published_at else self._present)
+        rows = run(
+            self._session, _OF_KEYS, waits_for=limit.waits_for, seq=seq, queue=job.queue, actor=job.actor or "", before=before, limit=KEYED + 1,
+        )  # fmt: skip
+        if len(rows) > KEYED:
+            raise TooMany
+        return sum(_key(limit, json.loads(args), json.loads(kwargs)) == key for args, kwargs in rows if args is not None)
+
+    def _taken_s(self, key: str, limit: RateLimit) -> float:
+        """Return for how many seconds the slots of a line are reserved already."""
+        rows = run(self._session, _LINE, key=f"{key}:{limit.rate.count}/{limit.rate.period_s}")
+        return max(0.0, ((int(rows[0][0]) if rows else 0) - self._history.present_us) / 1e6)
 
     def _slots(self, job: Job, limit: SlotLimit, queued: Counter[str]) -> list[Gate]:
-        if limit.per_key and not (job.waits_for or "").startswith(limit.waits_for):
-            return []  # the claim looks for a free slot of its key
-        waits_for = (job.waits_for or "") if limit.per_key else limit.waits_for
+        key = _key(limit, job.args, job.kwargs)
+        waits_for = concurrency.waits_for(key)
         taken = self._session.execute(
             select(func.count()).select_from(Slot).where(Slot.key == waits_for.removeprefix("slot:"))
         ).scalar_one()
         ahead, _ = self._waiting(waits_for, job.seq if job.waits_for == waits_for else 1 << 62)
-        if not limit.per_key:
+        if limit.per_key:
+            ahead += self._of_key(job, limit, key)
+        else:
             ahead += queued[job.actor or ""] if limit.scope == "actor" else queued.total()
         each = max(0.001, self._history.busy_s([job.actor or ""], job.queue)[job.actor or ""])
         return [Gate(max(0, ahead + 1 - max(0, limit.most - taken)), limit.most / each, 1.0, 0.1)]

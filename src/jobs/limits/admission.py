@@ -268,11 +268,16 @@ def _rate_limits(job: Claimed, policy: Policy, in_force: Controls) -> list[_Limi
     return found
 
 
+def keyed(prefix: str, key_of: KeyOf, args: Any, kwargs: Any) -> str:
+    """Return the key of a limit that an actor's own function computes from the arguments."""
+    return f"{prefix}:{key_of(*args, **kwargs)}"[:200]
+
+
 def _key(prefix: str, key_of: KeyOf | None, job: Claimed) -> str:
     if key_of is None:
         return prefix
     try:
-        return f"{prefix}:{key_of(*json.loads(job.args), **json.loads(job.kwargs))}"[:200]
+        return keyed(prefix, key_of, json.loads(job.args), json.loads(job.kwargs))
     except Exception as error:  # noqa: BLE001 - an actor's own key function; the executor tells what is wrong with the arguments
         log.warning("key_function_failed", job_id=job.id, actor=job.actor, error=type(error).__name__)
         return prefix

@@ -12,7 +12,7 @@ from src.jobs.control import actions
 from src.jobs.core.envelopes import Envelope
 from src.jobs.core.models import Job
 from src.jobs.core.states import State
-from src.jobs.forecasts import forecast, records
+from src.jobs.forecasts import forecast, lines, records
 from src.jobs.forecasts.backlogs import Change, what_if
 from src.jobs.forecasts.forecast import Forecaster, JobForecast
 from src.jobs.forecasts.model import LEAST
@@ -183,3 +183,39 @@ def test_a_running_job_has_no_place_and_a_held_one_no_forecast(database: Databas
 
     settle(database, worker, ended(one, State.HELD))
     assert of(database, one.id).unknown == "it is held until an operator or a deploy decides"
+
+
+def test_under_a_limit_by_key_only_the_jobs_of_its_key_are_before_it(
+    database: Database, time: StillClock, worker: int, published: list[Envelope], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done(database, time, worker, LEAST)
+    policies = {"add": Policy(rates=rates.parse("1/m"), rate_key=lambda number: "odd" if number % 2 else "even")}
+    ids = queued(database, time, published, 9)
+    last = of(database, ids[-1], policies)
+    assert last.prediction is not None
+    assert last.prediction.start_p50 == pytest.approx(4 * 60, rel=0.1)  # of nine jobs four are even and before it
+
+    with database.write() as session:
+        claims.admit(session, claims.claim(session, worker, [(id, 1) for id in ids]), policies)
+    waiting = [look(database, id) for id in ids[2:]]
+    assert {each.waits_for for each in waiting} == {"rate:actor:add"}
+    places = [of(database, each.id, policies).standing.ahead for each in waiting]
+    assert places == [1, 1, 2, 2, 3, 3, 4]
+    ends = [of(database, each.id, policies).prediction for each in waiting]
+    assert [round(each.start_p50 / 60) for each in ends if each] == [1, 1, 2, 2, 3, 3, 4]
+
+    monkeypatch.setattr(lines, "KEYED", 3)
+    assert "more than 3 jobs wait" in str(of(database, ids[-1], policies).unknown)
+
+
+def test_under_a_concurrency_limit_by_key_a_queued_job_waits_for_those_of_its_key(
+    database: Database, time: StillClock, worker: int, published: list[Envelope]
+) -> None:
+    done(database, time, worker, LEAST, seconds=10)
+    policies = {"add": Policy(concurrency=1, concurrency_key=lambda number: number % 2)}
+    ids = queued(database, time, published, 8)
+    plain, keyed = of(database, ids[-1]).prediction, of(database, ids[-1], policies).prediction
+    assert plain is not None
+    assert keyed is not None
+    assert keyed.start_p50 == pytest.approx(3 * 10, rel=0.3)
+    assert keyed.start_p50 >= plain.start_p50
