@@ -58,7 +58,7 @@ def python(application: Path, site: Path, *arguments: str, **environment: str) -
         env={**os.environ, "PYTHONPATH": path, "CALLBOARD_DATA_DIR": str(application / "data"), **environment},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout

@@ -11,12 +11,13 @@ from src.up.parts.watching import Watch
 from tests.harness.waiting import eventually
 
 
-def test_a_change_is_tried_before_it_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_change_is_tried_before_it_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
     folder = tmp_path / "watched_actors"
     folder.mkdir()
     monkeypatch.setenv("CALLBOARD_ACTORS", f"{folder}/")
     said: list[str] = []
     watch = Watch(Settings(actors=f"{folder}/"), report=said.append)
+    request.addfinalizer(watch.stop)
     assert watch.news() is None
 
     (folder / "new.py").write_text("raise RuntimeError('not yet')\n")
@@ -30,4 +31,3 @@ def test_a_change_is_tried_before_it_is_loaded(tmp_path: Path, monkeypatch: pyte
     (folder / "new.py").unlink()
     eventually(watch.news, deadline_s=30, what="so is what was deleted")
     assert watch.news() is None
-    watch.stop()
