@@ -42,6 +42,8 @@ def worker(
     elif pool:
         click.echo("· --pool has no effect: workers run threads, and child processes for time limits", err=True)
     chosen = _all_but(exclude_queues.split(","), queues) if exclude_queues else queues or ""
+    if (missed := unread(chosen)) is not None:
+        click.echo(missed, err=True)
     words = ["worker", *(["--threads", str(concurrency)] if concurrency else []), *(["--queues", chosen] if chosen else [])]
     if beat:
         raise SystemExit(_beside(words, ["scheduler"]))
@@ -61,6 +63,14 @@ def _set_level(level: str | None) -> None:
     if level:
         os.environ["CALLBOARD_LOG_LEVEL"] = _LEVELS.get(level.upper(), level.upper())
         get_settings.cache_clear()
+
+
+def unread(queues: str) -> str | None:
+    """Return a warning if the queues have Celery's default, which is another one here, and not ours: tasks would wait."""
+    chosen = queues.split(",")
+    if "celery" not in chosen or "default" in chosen:
+        return None
+    return "· tasks without a route use the queue default here, not celery, unless task_default_queue names it: add default to --queues"
 
 
 def _all_but(excluded: list[str], queues: str | None) -> str:

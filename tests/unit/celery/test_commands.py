@@ -65,6 +65,11 @@ def test_a_command_without_counterpart_is_refused_with_its_name_and_the_cure(in_
         cli.main(["celery", *words.split()], prog_name="./run", standalone_mode=False)
 
 
+def test_a_worker_that_reads_only_celerys_default_queue_is_told_of_ours() -> None:
+    assert "add default to --queues" in str(processes.unread("celery,mail"))
+    assert [processes.unread(each) for each in ("", "mail", "celery,default")] == [None, None, None]
+
+
 def test_queues_are_excluded_from_those_given_or_from_all() -> None:
     assert processes._all_but(["b"], "a,b,c") == "a,c"
     everything = processes._all_but(["default"], None).split(",")
