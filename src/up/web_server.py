@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import threading
 import time
 from typing import Any
 
@@ -125,6 +126,30 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
         self._to_end.clear()
 
 
+class Views(ThreadedTaskDispatcher):  # type: ignore[misc]
+    """Threads that run views. One is started when all are busy, so that an idle process has few."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self._most = most
+        self._growing = threading.Lock()
+
+    def add_task(self, task: Any) -> None:
+        """Queue a request, and start the threads that it lacks."""
+        super().add_task(task)
+        with self._growing:  # a pipelined request comes from the thread of the one before
+            with self.lock:
+                idle = len(self.threads) - self.stop_count - self.active_count
+                wanted = min(self._most, len(self.threads) + max(0, len(self.queue) - idle))
+            self.set_thread_count(wanted)
+
+    def stop(self) -> None:
+        """Let all threads end after their requests."""
+        with self._growing:
+            self._most = 0
+            self.set_thread_count(0)
+
+
 class Sockets:
     """The listening sockets of one web process with all their connections."""
 
@@ -141,8 +166,7 @@ class Sockets:
             asyncore_use_poll=True,
             ident=None,
         )
-        self._views = ThreadedTaskDispatcher()
-        self._views.set_thread_count(threads)
+        self._views = Views(threads)
         self._map: dict[int, Any] = {}
         self._servers = [
             Server(application, self._map, True, each, dispatcher=self._views, adj=options, bind_socket=False, sockinfo=_described(each))
@@ -173,7 +197,7 @@ class Sockets:
 
     def close(self) -> None:
         """Close all connections."""
-        self._views.set_thread_count(0)
+        self._views.stop()
         wasyncore.close_all(self._map)
 
 
