@@ -10,7 +10,7 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from ..broker.isolate import process_tree
-from ..logs import Causes
+from ..causes import Causes
 from ..settings import Settings
 from .checks.pulses import Pulses
 from .data.configuration import read_settings

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...logs import Causes
+from ...causes import Causes
 from ...sql.outages import is_outage, log_outage, outage_over
 
 

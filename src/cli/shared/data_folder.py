@@ -10,10 +10,8 @@ from typing import Any
 
 import click
 
-from ...logs import configure_logs
 from ...setting_sources import RUNNING_FIELDS
 from ...settings import Settings
-from ...telemetry import tracing
 from ...up.data.configuration import read_settings
 from ...up.data.data_folder import Folder
 from . import audit_hook
@@ -36,6 +34,9 @@ def open_folder(data: Path | None) -> tuple[Folder, Settings]:
 
 def join(data: Path | None = None) -> Settings:
     """Connect this process to the running Callboard of the data folder; start tracing, logging and the audit entry."""
+    from ...logs import configure_logs  # imported late: the supervisor does without
+    from ...telemetry import tracing
+
     settings = enter(data)
     tracing.start("command")
     configure_logs()  # to stderr: stdout is for scripts

@@ -8,7 +8,21 @@ import sys
 from tests.harness import ROOT
 
 #: libraries of the parts: with them the supervisor needs twice its memory
-LARGE = {"sqlalchemy", "psycopg", "alembic", "dramatiq", "pika", "flask", "gunicorn", "apscheduler", "limits", "jinja2", "argon2"}
+LARGE = {
+    "sqlalchemy",
+    "psycopg",
+    "alembic",
+    "dramatiq",
+    "pika",
+    "flask",
+    "gunicorn",
+    "apscheduler",
+    "limits",
+    "jinja2",
+    "argon2",
+    "structlog",
+    "rich",
+}
 
 
 def test_the_supervisor_imports_none_of_the_large_libraries() -> None:
