@@ -61,10 +61,10 @@ class Link:
     def filled(self, values: Mapping[str, Any]) -> tuple[str, str] | None:
         """The label and address with these values; None if one is missing or is neither a text nor a number."""
         names = _names(self.address) | _names(self.label)
-        found = {name: values[name] for name in names if isinstance(values.get(name), str | int) and values[name] != ""}
+        found = {name: _text(values[name]) for name in names if isinstance(values.get(name), str | int) and values[name] != ""}
         if found.keys() != names:
             return None
-        return self.label.format_map(found), self.address.format_map({name: quote(str(value), safe="") for name, value in found.items()})
+        return self.label.format_map(found), self.address.format_map({name: quote(value, safe="") for name, value in found.items()})
 
 
 _renderers: dict[tuple[str, str | None], Callable[..., Any]] = {}
@@ -135,9 +135,17 @@ def _tab(kind: str, label: str, actors: tuple[str, ...]) -> Callable[[Function],
     return decorate
 
 
+def _text(value: str | int) -> str:
+    """The value as text that an address can hold: half of a surrogate pair, which JSON may name, becomes a question mark."""
+    return str(value).encode("utf-8", "replace").decode()
+
+
 def _names(template: str) -> frozenset[str]:
     """The names in braces. Raises ValueError for anything but a plain name: `{order.__class__}` would reach into objects."""
-    names = frozenset(name for _, name, _, _ in Formatter().parse(template) if name is not None)
+    found = [each for each in Formatter().parse(template) if each[1] is not None]
+    if any(form or conversion for _, _, form, conversion in found):
+        raise ValueError(f"{template!r} formats an argument: only its name may stand in braces.")
+    names = frozenset(name for _, name, _, _ in found if name is not None)
     if wrong := [name for name in names if not name.isidentifier()]:
         raise ValueError(f"{{{wrong[0]}}} in {template!r} is not the name of an argument.")
     return names

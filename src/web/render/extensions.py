@@ -14,7 +14,9 @@ from markupsafe import Markup, escape
 
 from ... import console
 from ...console import JobView, Tab
+from ...jobs.core.values import text_of
 from ...logs import get_logger
+from ...operations.format.json_documents import printable
 from ...operations.jobs import job_documents
 from ...operations.jobs.rows import Job
 from .filters import arguments_of
@@ -29,6 +31,8 @@ LIMIT_S = 1.0
 MOST_AT_ONCE = 8
 #: characters of what a call returns
 MOST_CHARACTERS = 500_000
+#: characters of the message of an exception
+MOST_OF_ERROR = 1_000
 
 _room = threading.BoundedSemaphore(MOST_AT_ONCE)
 
@@ -89,16 +93,20 @@ def call(function: Callable[..., Any], *args: Any) -> Rendered:
         try:
             answers.put(_html(context.run(function, *args)))
         except Exception as error:
-            answers.put(Rendered(problem=f"{type(error).__name__}: {error}"))
-            log.warning("console_extension_failed", function=function.__qualname__, exc_info=error)
+            answers.put(Rendered(problem=printable(f"{type(error).__name__}: {text_of(error, MOST_OF_ERROR)}")))
+            log.warning("console_extension_failed", function=_name(function), exc_info=error)
         finally:
             room.release()
 
-    threading.Thread(target=work, name="extension", daemon=True).start()
+    try:
+        threading.Thread(target=work, name="extension", daemon=True).start()
+    except RuntimeError as error:  # no thread could be started
+        room.release()
+        return Rendered(problem=str(error))
     try:
         return answers.get(timeout=LIMIT_S)
     except Empty:
-        log.warning("console_extension_slow", function=function.__qualname__, limit_s=LIMIT_S)
+        log.warning("console_extension_slow", function=_name(function), limit_s=LIMIT_S)
         return Rendered(problem=f"no answer within {LIMIT_S:g} s")
 
 
@@ -107,4 +115,10 @@ def _html(value: Any) -> Rendered:
         return Rendered(problem=f"it returned {type(value).__name__}; text or Markup is expected")
     if len(value) > MOST_CHARACTERS:
         return Rendered(problem=f"it returned {len(value):,} characters, more than {MOST_CHARACTERS:,}")
-    return Rendered(value if isinstance(value, Markup) else Markup("<pre tabindex='0'>{}</pre>").format(escape(value)))
+    text = printable(value)
+    return Rendered(Markup(text) if isinstance(value, Markup) else Markup("<pre tabindex='0'>{}</pre>").format(escape(text)))
+
+
+def _name(function: Callable[..., Any]) -> str:
+    """The name of a function; that of its type, if it is another callable."""
+    return str(getattr(function, "__qualname__", type(function).__qualname__))

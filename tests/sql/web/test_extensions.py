@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 from sqlalchemy import update
@@ -170,3 +171,39 @@ def test_values_are_encoded_in_addresses_and_empty_ones_make_no_link() -> None:
 
     assert console.links("add", {"x": "a/b ?&ü"}) == [("a/b ?&ü", "https://shop/a%2Fb%20%3F%26%C3%BC")]
     assert console.links("add", {"x": ""}) == console.links("add", {"x": None}) == console.links("add", {"x": [1]}) == []
+
+
+@pytest.mark.parametrize("template", ["{x:d}", "{x:>9}", "{x!r}", "{x:{y}}"])
+def test_a_link_takes_arguments_by_name_only_so_that_none_can_fail(template: str) -> None:
+    with pytest.raises(ValueError, match="only its name may stand in braces"):
+        link(f"https://shop.example/{template}", label="Order")
+    with pytest.raises(ValueError, match="only its name may stand in braces"):
+        link("https://shop.example/", label=f"Order {template}")
+
+
+def test_half_a_character_ends_neither_links_nor_renderers_and_their_page(site: Site) -> None:
+    link("https://shop.example/{x}", label="Order {x}")
+    renderer("add")(lambda value, job: f"{value} \0 end")
+    renderer("add", argument="y")(lambda value, job: Markup("<b>{}</b>").format(job.arguments["x"]))
+    id = _succeeded(site, "\ud800")
+    with database.write() as session:
+        session.execute(update(Job).where(Job.id == id).values(args=["\ud800", 2]))
+
+    answer = site.browser().get(f"/jobs/{id}")
+
+    assert answer.status_code == 200
+    assert 'href="https://shop.example/%3F"' in answer.text
+    assert "? ␀ end</pre>" in answer.text
+    assert "<b>?</b>" in answer.text
+
+
+def test_failures_of_any_callable_are_told_in_a_few_words(monkeypatch: pytest.MonkeyPatch, slow: threading.Event) -> None:
+    def fail(text: str) -> str:
+        raise ValueError(text)
+
+    monkeypatch.setattr(extensions, "LIMIT_S", 0.5)
+    told = extensions.call(partial(fail, "\ud800\0" + "x" * 5_000)).problem
+    assert told is not None
+    assert told.startswith("ValueError: \\ud800\\x00xxx")
+    assert len(told) < 1_200
+    assert extensions.call(partial(slow.wait)).problem == "no answer within 0.5 s"
