@@ -18,6 +18,7 @@ from ...jobs.attempts import attempt_logs
 from ...jobs.core.models import Job
 from ...jobs.search import runs
 from ...sql.clock import now
+from ...sql.columns import same_json
 from ..format.document_fields import Json
 from ..format.instants import write_instant
 from ..format.json_documents import MASK
@@ -142,7 +143,15 @@ def _steady(line: str) -> str:
 
 
 def _row(section: Section, name: str, left: Any, right: Any) -> Row:
-    return Row(section, name, left, right, None if MASK in (left, right) and left == right else left == right)
+    same = same_json(left, right)  # unlike in Python, 1, 1.0 and true differ
+    return Row(section, name, left, right, None if same and _hides(left) else same)
+
+
+def _hides(value: Any) -> bool:
+    """True if a secret is masked anywhere in the value: what it hides may differ."""
+    if isinstance(value, dict | list):
+        return any(map(_hides, value.values() if isinstance(value, dict) else value))
+    return bool(value == MASK)
 
 
 def _arguments(left: Job, right: Job) -> Iterator[Row]:
