@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, select, update
 
+from src.audit import AuditEntry
 from src.jobs import State
 from src.jobs.core.fingerprints import fingerprint, of_lost_worker
 from src.jobs.core.models import Attempt, FailureGroup, Job
@@ -231,6 +232,17 @@ def test_selected_groups_are_resolved_muted_and_reopened_together(site: Site) ->
     for action, wanted in (("resolve", Status.RESOLVED), ("reopen", Status.OPEN), ("mute", Status.MUTED)):
         answer = visit.client.post(f"/errors/{action}", data={**visit.hidden("/jobs", action="/sign-out"), **chosen, "for": "1d"})
         assert (answer.status_code, answer.location, status()) == (303, "/errors?sort=count", wanted)
+    reopened = {**visit.hidden("/jobs", action="/sign-out"), "fingerprint": [group().fingerprint, "deleted"]}
+    assert visit.client.post("/errors/reopen", data=reopened).status_code == 303
+    assert status() is Status.OPEN, "one that retention has deleted does not stop the others"
+    words = in_words(visit.get("/errors").text)
+    assert "1 error group: " in words
+    assert "1 of the selected error groups no longer exist." in words
+    with read() as session:
+        entries = session.execute(select(AuditEntry.action, AuditEntry.subject).where(AuditEntry.action.startswith("error."))).all()
+    assert [tuple(each) for each in entries] == [
+        (f"error.{action}", group().fingerprint) for action in ("resolve", "reopen", "mute", "reopen")
+    ], "one entry for each group and change, and no other"  # fmt: skip
     answer = visit.client.post("/errors/resolve", data={**visit.hidden("/jobs", action="/sign-out"), "back": "https://example.org/"})
     assert answer.location == "/"
     assert "No error groups selected." in visit.get("/errors").text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TypeVar
@@ -10,11 +11,10 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from werkzeug.exceptions import BadRequest
 from werkzeug.wrappers import Response
 
-from .... import audit
 from ....jobs import State, search
 from ....jobs.core.errors import JobsError
 from ....jobs.failures import counting, groups
-from ....jobs.failures.groups import Sort, Status
+from ....jobs.failures.groups import Sort, Status, UnknownGroup
 from ....operations.format.instants import parse_instant, write_instant
 from ....operations.jobs.rows import FailureGroup
 from ....operations.people import permissions
@@ -131,29 +131,34 @@ def act(fingerprint: str, action: str) -> Response:
 @allow(Role.OPERATOR, action="error.{action}")
 def act_on_many(action: str) -> Response:
     """Resolve, mute or reopen the selected groups."""
-    chosen = list(dict.fromkeys(request.form.getlist("fingerprint")))[:MOST]
-    if chosen:
-        _act(action, chosen)
-        flash(f"{len(chosen)} error group{'s' if len(chosen) > 1 else ''}: {_DONE[action][:1].lower()}{_DONE[action][1:]}", "success")
-    else:
+    chosen = sorted(set(request.form.getlist("fingerprint")))[:MOST]  # in one order: two operators at once must not block each other
+    done = _act(action, chosen, is_lenient=True) if chosen else 0
+    if done:
+        flash(f"{done} error group{'s' if done > 1 else ''}: {_DONE[action][:1].lower()}{_DONE[action][1:]}", "success")
+    if done < len(chosen):
+        flash(f"{len(chosen) - done} of the selected error groups no longer exist.", "error")
+    if not chosen:
         flash("No error groups selected.", "error")
     return redirect(own_path(request.form.get("back") or url_for("errors.index")), 303)
 
 
-def _act(action: str, fingerprints: list[str]) -> None:
+def _act(action: str, fingerprints: list[str], *, is_lenient: bool = False) -> int:
+    """Change the groups and return their number; `is_lenient`: skip those that retention has deleted since."""
     period = MUTES.get(request.form.get("for", ""))
     if action == "mute" and period is None:
         raise BadRequest(f"Mute for one of {', '.join(MUTES)}.")
+    done = 0
     with database.write() as session:
         for fingerprint in fingerprints:
-            if action == "resolve":
-                groups.resolve(session, fingerprint, by=visitor().name)
-            elif action == "mute" and period is not None:
-                groups.mute(session, fingerprint, by=visitor().name, until=now() + period)
-            else:
-                groups.reopen(session, fingerprint)
-        if len(fingerprints) > 1:
-            audit.about("error", ", ".join(fingerprints)[:200])
+            with suppress(*[UnknownGroup] if is_lenient else []):
+                if action == "resolve":
+                    groups.resolve(session, fingerprint, by=visitor().name)
+                elif action == "mute" and period is not None:
+                    groups.mute(session, fingerprint, by=visitor().name, until=now() + period)
+                else:
+                    groups.reopen(session, fingerprint)
+                done += 1
+    return done
 
 
 def _one_of(kind: type[Word], name: str) -> Word | None:
