@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from limits import parse_many
 from sqlalchemy.orm import Session
 
+from ...quantities import LONGEST
 from ...sql.statements import Batch
 
 #: slots are spaced this fraction wider than exact, so that slightly late jobs need not wait again
@@ -70,6 +71,8 @@ def parse(text: str) -> tuple[Rate, ...]:
         rates = tuple(Rate(item.amount, item.get_expiry()) for item in parse_many(spelled))
     except ValueError:
         rates = ()
+    if any(rate.period_s > LONGEST.total_seconds() for rate in rates):
+        raise ValueError(f"{text!r} spans more than a hundred years: pause the actor or the queue instead")
     if not rates or any(rate.count < 1 for rate in rates):
         raise ValueError(f"{text!r} is not a rate limit: write e.g. 10/m, 100/hour, or 100/h;10/m for both")
     return rates

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -17,7 +16,7 @@ from ...jobs.forecasts.forecast import Forecaster
 from ...jobs.limits import rates
 from ...sql.clock import now
 from ..format.document_fields import Instant
-from ..format.instants import parse_duration, write_instant
+from ..format.instants import parse_duration, write_later
 from ..jobs.job_forecast import policies
 from ..people import caller, permissions
 from .override_requests import Target, require
@@ -113,7 +112,7 @@ def _clearing(found: Clearing) -> ClearingDocument:
 
 
 def _at(seconds: float | None) -> str | None:
-    return None if seconds is None else write_instant(now() + timedelta(seconds=seconds))
+    return None if seconds is None else write_later(now(), seconds)
 
 
 def _count(field: str, text: str | None) -> int | None:

@@ -82,6 +82,11 @@ def write_local(text: str, zone: str = "") -> str:
     return instant.replace(tzinfo=None).isoformat(timespec="milliseconds" if instant.microsecond >= 1000 else "seconds")
 
 
+def write_later(present: datetime, seconds: float) -> str:
+    """Format a forecast instant; one more than a hundred years ahead is as good as never, and no clock reaches it."""
+    return write_instant(present + timedelta(seconds=min(seconds, LONGEST.total_seconds())))
+
+
 @overload
 def write_instant(instant: datetime) -> str: ...
 @overload

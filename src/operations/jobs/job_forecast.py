@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import Annotated
 
 from pydantic import Field
@@ -18,7 +17,7 @@ from ...jobs.forecasts.forecast import Forecaster
 from ...jobs.limits.admission import Policy
 from ...quantities import number, span
 from ..format.document_fields import Instant
-from ..format.instants import write_instant
+from ..format.instants import write_later
 from ..people import permissions
 
 
@@ -63,7 +62,7 @@ def forecast(session: Session, job: Job) -> ForecastDocument:
         predicted = found.prediction
 
         def at(seconds: float) -> str:
-            return write_instant(forecaster.present + timedelta(seconds=seconds))
+            return write_later(forecaster.present, seconds)
 
         if job.state is not State.RUNNING:
             document["starts_p50"], document["starts_p90"] = at(predicted.start_p50), at(predicted.start_p90)

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 
 import pytest
+from sqlalchemy import update
 
+from src.jobs.core.models import Job
 from src.jobs.leases import workers
+from src.operations.format.instants import write_later
 from src.operations.people.roles import Role
+from src.sql.clock import now
 from src.sql.database import write
 from tests.harness.jobs import claimed, ended, hired, settle, submitted
 from tests.harness.site import Site, in_words
@@ -91,3 +96,27 @@ def test_numbers_survive_json(site: Site, waiting: str) -> None:
     text = site.program(Role.VIEWER).get("/api/v1/queues/default/forecast?concurrency=none").text
 
     assert json.loads(text)["changed_threads"] == 4
+
+
+def test_a_backlog_that_outlasts_a_hundred_years_is_forecast_at_their_end(site: Site, waiting: str) -> None:
+    rate = "1/99999 hours"
+    for number in range(100):
+        submitted(site.database, number)
+    with write() as session:
+        session.execute(update(Job).values(created_at=now() - timedelta(hours=1)))  # so that none arrives any more
+    answer = site.program().get(f"/api/v1/queues/default/forecast?rate={rate}")
+    assert answer.status_code == 200
+    assert answer.get_json()["changed"]["cleared_p90"] < "2200"
+    assert site.browser().get(f"/queues/default/forecast?rate={rate}").status_code == 200
+
+
+@pytest.mark.parametrize("rate", ["1/9999999999d", "1/110 years"])
+def test_a_limit_of_more_than_a_hundred_years_is_refused_wherever_it_is_given(site: Site, waiting: str, rate: str) -> None:
+    answer = site.program().get(f"/api/v1/queues/default/forecast?rate={rate}")
+    assert (answer.status_code, "more than a hundred years" in answer.text) == (422, True)
+    answer = site.program().post("/api/v1/limits", {"target": "queue:default", "rate_limit": rate})
+    assert (answer.status_code, "more than a hundred years" in answer.text) == (422, True)
+
+
+def test_no_forecast_is_beyond_the_calendar() -> None:
+    assert write_later(now(), 1e300) < "2200"
