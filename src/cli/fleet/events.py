@@ -37,12 +37,11 @@ def events(
     from ...operations.fleet.fleet_events import Cursor, EventFilter, Journal
     from ...sql import database
     from ...sql.clock import now
-    from ...up.errors import UpError
 
     try:
         filter = EventFilter.of(None, None, types=[each for each in types.split(",") if each], actors=actors, queues=queues)
     except JobsError as error:
-        raise UpError(str(error)) from None
+        raise click.BadParameter(str(error), param_hint="--type") from None
     begin = now() - timedelta(seconds=since)
     with database.read() as session:
         journal = Journal(Cursor.present(session, since=begin))
@@ -61,6 +60,10 @@ def events(
 
 
 def _line(event: FleetEvent) -> str:
-    words = [f"{event.at.astimezone():%H:%M:%S}", f"{event.type:<16}", event.actor or event.queue or ""]
-    words += [f"{name}={value}" for name, value in event.data.items() if value not in (None, "", [], {})]
-    return " ".join(word for word in words if word)
+    from ...operations.format.terminal_text import one_line
+
+    words = [
+        event.actor or event.queue or "",
+        *(f"{name}={value}" for name, value in event.data.items() if value not in (None, "", [], {})),
+    ]
+    return f"{event.at.astimezone():%H:%M:%S} {event.type:<16} {one_line(' '.join(word for word in words if word))}".rstrip()

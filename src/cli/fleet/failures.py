@@ -34,13 +34,13 @@ def errors(context: click.Context, /, *, status: str | None, sort: str, search: 
     with _reading(data) as session:
         from ...jobs.failures import groups
         from ...operations.failures import error_documents
+        from ...operations.format.terminal_text import one_line
 
         page = groups.page(session, chosen=groups.Status(status) if status else None, sort=groups.Sort(sort), text=search, limit=LISTED)
         for each in error_documents.documents(session, page.groups):
-            message = " ".join((each["newest_error"] or f"{each['kind']}: {each['message']}").split())
-            click.echo(
-                f"{each['fingerprint']}  {each['status']:<9} {each['count']:>7}  {each['last_seen_at']}  {', '.join(each['actors'])}  {message}"
-            )
+            message = each["newest_error"] or f"{each['kind']}: {each['message']}"
+            told = f"{', '.join(each['actors'])}  {message}"
+            click.echo(f"{each['fingerprint']}  {each['status']:<9} {each['count']:>7}  {each['last_seen_at']}  {one_line(told)}")
         if page.after:
             click.echo(f"Only the first {LISTED} are listed: narrow them down with --search or --status.", err=True)
 
@@ -124,11 +124,12 @@ def dead_letters(context: click.Context, /, *, name: str, data: Path | None) -> 
         return
     with _queue(name, data):
         from ...operations.failures import dead_letter_documents
+        from ...operations.format.terminal_text import one_line
 
         listed = [dead_letter_documents.document(each) for each in dead_letter_documents.seen(name)]
     for each in listed:
         call = f"{each['actor']} {json.dumps(each['args'])} {json.dumps(each['kwargs'])}" if each["actor"] else "not a message"
-        click.echo(f"{each['key']}  {each['died_at'] or '-'}  {each['reason'] or '-'}  {call}")
+        click.echo(f"{each['key']}  {each['died_at'] or '-'}  {one_line(each['reason'] or '-')}  {one_line(call)}")
 
 
 @dead_letters.command("show")
@@ -231,9 +232,9 @@ def _json(name: str, text: str, kind: type) -> Any:
         value = values.loads(text)
         values.dumps(value)
     except (ValueError, RecursionError) as error:
-        raise UpError(f"--{name} is not JSON that a message can hold: {error}.") from None
+        raise click.BadParameter(f"not JSON that a message can hold: {error}.", param_hint=f"--{name}") from None
     if not isinstance(value, kind):
-        raise UpError(f"--{name} must be a JSON {'list' if kind is list else 'object'}.")
+        raise click.BadParameter(f"must be a JSON {'list' if kind is list else 'object'}.", param_hint=f"--{name}")
     return value
 
 

@@ -36,6 +36,9 @@ def forecast(*, queue: str, as_json: bool, data: Path | None, **change: str | No
 
     try:
         wanted = what_if_request.read_change(change)
+    except JobsError as error:
+        raise click.BadParameter(str(error), param_hint=f"--{error.field}") from None
+    try:
         with database.read() as session:
             found = what_if_request.forecast(session, queue, wanted)
     except JobsError as error:

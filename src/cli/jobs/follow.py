@@ -72,16 +72,15 @@ def follow(id: str, timeout: float) -> int:
 
 def _follow_log(id: str, attempt: int | None) -> int:
     from ...jobs import State
+    from ...operations.format.terminal_text import visible
 
     place = None
     while True:
         document = _document(id)  # read before the lines: an attempt's lines are written no later than its end, so none is missed
         place = _print_log(id, attempt, place)
         if State(document["state"]).is_final:
-            click.echo(
-                document["state"] + (f": {document['error'] or document['reason']}" if document["state"] != State.SUCCEEDED else ""),
-                err=True,
-            )
+            told = f": {document['error'] or document['reason']}" if document["state"] != State.SUCCEEDED else ""
+            click.echo(document["state"] + visible(told), err=True)
             return 0 if document["state"] == State.SUCCEEDED else UNSUCCESSFUL
         time.sleep(LOOK)
 

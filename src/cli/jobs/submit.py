@@ -76,6 +76,7 @@ def jobs(*, query: str, limit: int, data: Path | None) -> None:
     from ... import actors
     from ...jobs import JobsError, search
     from ...jobs.search import QueryError
+    from ...operations.format.terminal_text import visible
     from ...sql import database
 
     del actors  # loading them makes parameter names and secrets known
@@ -87,7 +88,8 @@ def jobs(*, query: str, limit: int, data: Path | None) -> None:
     except JobsError as error:
         raise UpError(words(error)) from None
     for one in page.jobs:
-        click.echo(f"{one.id}  {state_of(one):<10} {one.actor or '?':<32} {one.created_at:%Y-%m-%d %H:%M:%S}Z  {one.reason or ''}".rstrip())
+        told = f"{one.id}  {state_of(one):<10} {one.actor or '?':<32} {one.created_at:%Y-%m-%d %H:%M:%S}Z  {one.reason or ''}"
+        click.echo(visible(told.rstrip().replace("\n", " ")))
     if page.searched_to is not None:
         click.echo(f"… search timed out after {PATIENCE_S:g} s before it reached older jobs: narrow the query, e.g. created:24h", err=True)
     elif page.next is not None:

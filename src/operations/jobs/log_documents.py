@@ -12,9 +12,7 @@ from ...jobs.core.errors import JobsError
 from ...jobs.core.models import LogLine
 from ..format.document_fields import Instant
 from ..format.instants import write_instant
-
-#: escapes control characters, which could control the reader's terminal
-_VISIBLE = {number: f"\\x{number:02x}" for number in (*range(32), 127) if chr(number) not in "\t\n"}
+from ..format.terminal_text import visible
 
 
 class After(TypedDict, total=False):
@@ -46,7 +44,7 @@ def document(line: LogLine) -> LogLineDocument:
 
 def plain(line: LogLine) -> str:
     """One line as text, the same for a terminal and a file."""
-    return f"{write_instant(line.written_at)} {line.level:<8} {line.text.translate(_VISIBLE)}"
+    return f"{write_instant(line.written_at)} {line.level:<8} {visible(line.text)}"
 
 
 def write_place(lines: list[LogLine], before: Place = START) -> str:
