@@ -26,8 +26,10 @@ def as_json(state: State) -> dict[str, Any]:
         },
         "database_url": state.database_url,
         "processes": [
-            {"role": part.role, "pid": part.pid, "state": part_state(part, silent), "restarts": part.restarts}
+            # No number for a process that is gone: `kill 0` would end the caller's own group, and any other may be another process's by now.
+            {"role": part.role, "pid": part.pid if alive else None, "state": part_state(part, silent), "restarts": part.restarts}
             for part in (*state.parts, *([state.supervisor] if state.supervisor else []))
+            for alive in [is_alive(part.identity)]
         ],
     }
 

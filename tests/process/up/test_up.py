@@ -57,7 +57,8 @@ class House:
         return found
 
     def pids(self, role: str) -> list[int]:
-        return [process["pid"] for process in self.status["processes"] if process["role"] == role]
+        """Process ids of the role's parts that are running."""
+        return [process["pid"] for process in self.status["processes"] if process["role"] == role and process["pid"]]
 
     @property
     def is_ready(self) -> bool:
