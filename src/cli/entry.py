@@ -12,6 +12,7 @@ from io import TextIOWrapper
 import click
 
 from .. import __version__
+from ..operations.format.terminal_text import visible
 from ..up.errors import UpError
 from ..up.locations import COMMAND
 from ..up.parts.actor_loading import loading_problem
@@ -54,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         cli(None if arguments is None else list(arguments), prog_name=COMMAND, complete_var=COMPLETE_VARIABLE)
     except UpError as error:
-        click.echo(f"✘ {error}", err=True)
+        click.echo(visible(f"✘ {error}"), err=True)
         sys.exit(1)
     except UnicodeEncodeError as error:
         if not _UNDECODED.search(str(error.object)):
@@ -69,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except Exception as error:
         if (problem := loading_problem(error) or _database_problem(error)) is None:
             raise
-        click.echo(f"✘ {problem}", err=True)
+        click.echo(visible(f"✘ {problem}"), err=True)
         sys.exit(1)
 
 

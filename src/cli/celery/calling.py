@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from ...operations.format.terminal_text import visible
 from ...up.errors import UpError
 from .options import without_counterpart
 from .running import run, say
@@ -54,13 +55,13 @@ def result(*, id: str, traceback: bool) -> None:
         raise UpError(str(error)) from None
     job = AsyncResult(found)
     if traceback:
-        click.echo(job.traceback or "")
+        click.echo(visible(job.traceback or ""))
         return
     try:
         value = job.get()
     except Exception as error:  # noqa: BLE001 - the task may have raised anything
         raise UpError(f"{type(error).__name__}: {error}") from None
-    click.echo(value)
+    click.echo(visible(str(value)))
 
 
 @click.command()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ...operations.format.terminal_text import visible
 from ...up.errors import UpError
 from ...up.parts.actor_loading import loading
 from ..shared.calls import operator, words
@@ -49,7 +50,7 @@ def import_celery(*, target: str | None, beat_db: str | None, apply: bool, data:
     except ImproperlyConfigured as error:
         raise UpError(str(error)) from None
     for line in _lines(planned, apply):
-        click.echo(line)
+        click.echo(visible(line))
     if must_change or any(each.must_change for each in planned):
         raise SystemExit(BY_HAND)
 
@@ -65,7 +66,7 @@ def _report(target: str) -> tuple[bool, bool]:
     read = sources.read(place if is_path else survey_loading.load(target, found))
     report.survey(read, found)
     for line in report.lines(read, found):
-        click.echo(line)
+        click.echo(visible(line))
     return found.must_change, not is_path
 
 

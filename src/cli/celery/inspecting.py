@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from ...operations.format.terminal_text import visible
 from ...up.errors import UpError
 from .commands_table import COMMANDS, Effect
 from .options import refuse, without_counterpart
@@ -95,7 +96,7 @@ def _print(replies: dict[str, Any], as_json: bool, *, is_by_worker: bool) -> Non
     for node, reply in replies.items():
         click.echo(f"->  {node}: OK")
         for line in _lines(reply):
-            click.echo(f"    {line}")
+            click.echo(f"    {visible(line)}")
     if is_by_worker:
         click.echo(_online(len(replies)))
 

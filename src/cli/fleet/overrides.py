@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from ...operations.format.terminal_text import one_line, visible
 from ...up.errors import UpError
 from ..shared.calls import operator, writing
 from ..shared.data_folder import data_option
@@ -56,7 +57,8 @@ def pauses(*, data: Path | None) -> None:
         from ...sql.clock import now
 
         for each in overrides.load(session).pauses(now()):
-            click.echo(f"{each.target}{_until(each.until)}  by {each.set_by or 'unknown'}  {each.reason or ''}".rstrip())
+            told = f"{each.target}{_until(each.until)}  by {each.set_by or 'unknown'}  {one_line(each.reason or '')}"
+            click.echo(visible(told.rstrip()))
 
 
 @click.command()
@@ -77,7 +79,7 @@ def limit(*, target: str, rate: str | None, concurrency: str | None, data: Path 
             elif text is not None:
                 override_requests.override(session, chosen, setting, _limit(setting, text), by=operator())
         for each in override_requests.panel(session, chosen).limits:
-            click.echo(_in_words(each))
+            click.echo(visible(_in_words(each)))
 
 
 @click.command()
@@ -88,7 +90,7 @@ def limits(*, data: Path | None) -> None:
         from ...operations.fleet import override_requests
 
         for each in override_requests.listed_limits(session):
-            click.echo(_in_words(each))
+            click.echo(visible(_in_words(each)))
 
 
 @click.command()

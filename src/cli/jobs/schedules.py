@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from ...operations.format.terminal_text import one_line
 from ...up.errors import UpError
 from ..shared.actor_arguments import arguments_of, read_arguments
 from ..shared.actor_command import OfActor
@@ -62,7 +63,9 @@ def schedules(*, data: Path | None) -> None:
         for each in queries.every(session):
             next = documents.coming(each, 1)
             at = f"{next[0].local:%Y-%m-%d %H:%M:%S} {each.zone}" if next else "-"
-            click.echo(f"{each.id:>4}  {documents.condition(each).value:<7} {each.name:<32} {at:<38} {preview.words(each.draft.rule)}")
+            click.echo(
+                f"{each.id:>4}  {documents.condition(each).value:<7} {one_line(each.name):<32} {at:<38} {preview.words(each.draft.rule)}"
+            )
 
 
 @click.group()

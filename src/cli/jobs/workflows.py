@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from ...operations.format.terminal_text import one_line
 from ...up.errors import UpError
 from ..shared.calls import operator, writing
 from ..shared.data_folder import data_option, join
@@ -26,7 +27,7 @@ def workflows(*, limit: int, data: Path | None) -> None:
         page = workflows.page(session, limit=limit)
     for each in page.workflows:
         counts = ", ".join(f"{number} {state}" for state, number in each.counts.items())
-        click.echo(f"{each.id}  {each.state:<10} {each.name:<32} {each.created_at:%Y-%m-%d %H:%M:%S}Z  {counts}")
+        click.echo(f"{each.id}  {each.state:<10} {one_line(each.name):<32} {each.created_at:%Y-%m-%d %H:%M:%S}Z  {counts}")
 
 
 @click.group()

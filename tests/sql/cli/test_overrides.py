@@ -23,3 +23,9 @@ def test_pauses_and_limits_are_set_listed_and_lifted(terminal: Terminal) -> None
     assert told_now.startswith("actor:add  rate_limit  none (from code), overridden: none")
     assert terminal.run("breakers") == ""
     assert terminal.run("reset-breaker", "add") == "add resumed; 0 waiting"
+
+
+def test_a_reason_of_a_pause_sends_no_commands_to_the_terminal(terminal: Terminal) -> None:
+    terminal.run("pause", "all", "--reason", "back\x1b[2J\nsoon")
+
+    assert "back\\x1b[2J soon" in terminal.run("pauses")
