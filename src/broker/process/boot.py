@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import gc
+import logging
 import multiprocessing
 import os
 import signal
 import sys
+import termios
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -40,6 +44,8 @@ from .worker_process import SchemaMissing, WorkerProcess
 
 log = get_logger(__name__)
 
+#: seconds that the main process has to read the last lines of a worker that cannot start
+LAST_LINES_S = 5.0
 _PACKAGE = __name__.partition(".")[0]
 
 #: new objects that trigger a garbage collection; the default of 700 would scan the jobs in progress several times each
@@ -164,6 +170,7 @@ class Boot(Middleware):
                 exc_info=not isinstance(error, _REFUSALS),
             )
             if self._is_command:
+                _let_logs_be_read()
                 sys.exit(1)
             raise MiddlewareError(str(error)) from error
 
@@ -245,3 +252,17 @@ def _log_served(broker: Broker, process: WorkerProcess, listened: Any) -> None:
         queues=sorted(listened),
         actors=sorted(broker.actors),
     )
+
+
+def _let_logs_be_read() -> None:
+    """Wait until Dramatiq's main process has read what was logged: once its workers have ended, it reads no more."""
+    streams: list[Any] = [getattr(handler, "stream", None) for handler in logging.getLogger().handlers]
+    pipes = [stream.fileno() for stream in streams if hasattr(stream, "pipe")]
+    deadline = time.monotonic() + LAST_LINES_S
+    while time.monotonic() < deadline and any(_unread(pipe) for pipe in pipes):
+        time.sleep(0.01)
+
+
+def _unread(pipe: int) -> int:
+    """Return the bytes in a pipe."""
+    return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder)

@@ -227,8 +227,9 @@ def test_arguments_that_come_back_unchanged_leave_the_message_as_it_was(
 
 
 def test_two_operators_at_once_each_see_all_and_a_second_click_changes_nothing(
-    channel: pika.adapters.blocking_connection.BlockingChannel,
+    channel: pika.adapters.blocking_connection.BlockingChannel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(dead_letters, "WAIT_S", 60.0)
     put(channel, *range(30))
     with ThreadPoolExecutor(4) as operators:
         seen = list(operators.map(lambda _: [letter.args[0] for letter in contents.peek(QUEUE, limit=30)], range(12)))

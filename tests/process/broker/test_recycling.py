@@ -117,7 +117,7 @@ def test_workers_end_with_their_main_process(quiet: Callboard) -> None:
 def test_a_limit_below_what_a_worker_needs_is_refused_with_a_better_one(quiet: Callboard) -> None:
     command = quiet.start(max_memory="20MB")
     assert command.process.wait(DEADLINE_S) != 0
-    assert command.says("worker_cannot_start", "CALLBOARD_MAX_MEMORY is 20 MB", "set at least")
+    assert command.says("worker_cannot_start", "CALLBOARD_MAX_MEMORY is 20 MB", "set at least"), command.text()
 
 
 @pytest.mark.slow  # the same way as the count of jobs; tests/unit/broker compares the figures
