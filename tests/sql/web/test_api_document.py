@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from jsonschema_rs import meta
 
+import src.actors
 from src.web.api.requests.routes import Tag
 from tests.harness.contract import METHODS, operations, path_of
 from tests.harness.site import Site
@@ -99,3 +102,19 @@ def test_every_operation_names_its_role_summary_and_tag(document: Document) -> N
             assert operation["tags"][0] in list(Tag)
     ids = [each["operationId"] for methods in document["paths"].values() for each in methods.values()]
     assert len(ids) == len(set(ids))
+
+
+def test_an_actors_name_of_any_text_makes_a_valid_document(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An application of Celery names a task `every second`, or `shop/orders`."""
+    from src.web.api.openapi.document import document
+
+    for name in ("every second", "shop/orders", "größe {x}#"):
+        named = copy.copy(src.actors.broker.actors["add"])
+        named.actor_name = name
+        monkeypatch.setitem(src.actors.broker.actors, name, named)
+    found = document()
+
+    assert all(re.fullmatch("[A-Za-z0-9._-]+", name) for name in found["components"]["schemas"])
+    assert {"/actors/every%20second/jobs", "/actors/shop~2Forders/jobs"} <= found["paths"].keys()
+    for schema in found["components"]["schemas"].values():
+        meta.validate(schema)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 from ....actor_schema.signature import Signature
 from ....operations.arguments.field import Kind
 from ....operations.arguments.fields import fields_of
 from ....operations.jobs import actor_catalogue
 from ....operations.jobs.actor_catalogue import AnyActor
 from ....operations.people import permissions
+from ....url_segments import segment
 from .type_schemas import Document, ref, replaced
 
 #: the path of which each actor has its own
@@ -20,15 +23,15 @@ _BINARY: Document = {"type": "string", "format": "binary"}
 def by_actor(paths: Document, schemas: Document) -> tuple[Document, Document]:
     """The paths and schemas with one address and one call for each actor that the caller may submit."""
     actors, call = actor_catalogue.entries(), schemas[_CALL]
-    own = {_PATH.format(name=each.actor_name): {"post": _operation(each, paths[_PATH]["post"], call)} for each in actors}
-    calls = {f"Call.{each.actor_name}": _call(each, call) for each in actors}
+    own = {_PATH.format(name=segment(each.actor_name)): {"post": _operation(each, paths[_PATH]["post"], call)} for each in actors}
+    calls = {_component("Call", each.actor_name): _call(each, call) for each in actors}
     narrowed = {_SUBMISSION: _submission(actors, schemas[_SUBMISSION]), **_arguments(actors), **calls}
     return _without(paths, _PATH) | own, _without(schemas, _CALL) | narrowed
 
 
 def _operation(actor: AnyActor, general: Document, call: Document) -> Document:
     signature, name = Signature.of(actor), actor.actor_name
-    content = {"application/json": {"schema": ref(f"Call.{name}")}}
+    content = {"application/json": {"schema": ref(_component("Call", name))}}
     if parts := _parts(signature, call):
         content["multipart/form-data"] = {"schema": parts}
     return {
@@ -47,7 +50,7 @@ def _submission(actors: list[AnyActor], schema: Document) -> Document:
     # Positional arguments get no schema each: the per-actor endpoints describe arguments by name.
     by_name = [
         {
-            "properties": {"actor": {"const": name}, "kwargs": ref(f"Arguments.{name}"), "args": {"maxItems": 0}},
+            "properties": {"actor": {"const": name}, "kwargs": ref(_component("Arguments", name)), "args": {"maxItems": 0}},
             "required": ["actor", "kwargs"],
         }
         for name in names
@@ -61,7 +64,7 @@ def _call(actor: AnyActor, schema: Document) -> Document:
     signature = Signature.of(actor)
     needed = {"required": ["kwargs"]} if signature.json_schema().get("required") else {}
     named = {"title": signature.title, "description": signature.help or signature.title}
-    return {**_without(_narrowed(schema, kwargs=ref(f"Arguments.{actor.actor_name}")), "examples"), **named, **needed}
+    return {**_without(_narrowed(schema, kwargs=ref(_component("Arguments", actor.actor_name))), "examples"), **named, **needed}
 
 
 def _parts(signature: Signature, call: Document) -> Document | None:
@@ -87,13 +90,18 @@ def _narrowed(schema: Document, **fields: Document) -> Document:
 def _arguments(actors: list[AnyActor]) -> Document:
     found: Document = {}
     for actor in actors:
-        name, schema = f"Arguments.{actor.actor_name}", Signature.of(actor).json_schema()
+        name, schema = _component("Arguments", actor.actor_name), Signature.of(actor).json_schema()
         # Definitions of one signature become named schemas of this document.
         inner = schema.get("$defs", {})
         moved = {f"#/$defs/{each}": ref(f"{name}.{each}") for each in inner}
         found.update({f"{name}.{each}": replaced(one, moved) for each, one in inner.items()})
         found[name] = replaced(_without(schema, "$defs"), moved)
     return found
+
+
+def _component(kind: str, actor: str) -> str:
+    """Name of a schema of this actor: OpenAPI allows letters, digits, `.`, `-` and `_`."""
+    return f"{kind}." + re.sub(r"[^A-Za-z0-9._-]", lambda found: f"_{ord(found[0]):x}_", actor)
 
 
 def _without(document: Document, name: str) -> Document:
