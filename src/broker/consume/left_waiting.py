@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Collection
 from datetime import timedelta
 
 from ...jobs.relay import lost_messages
@@ -14,7 +15,8 @@ from ...sql.database import read
 class LeftWaiting:
     """The queues of which a job was published long ago and is still queued."""
 
-    def __init__(self) -> None:
+    def __init__(self, held: Collection[tuple[int, int]]) -> None:
+        self._held = held  # (seq, attempt) of jobs that run here: queued only where a killed PostgreSQL has forgotten their claims
         self._lock = threading.Lock()
         self._asked_for: set[str] = set()
         self._asked_at = float("-inf")
@@ -27,7 +29,8 @@ class LeftWaiting:
             self._asked_for.add(queue)
             if is_new or time.monotonic() - self._asked_at > patience_s / 2:
                 limit = now() - timedelta(seconds=patience_s)
+                held = [seq for seq, _ in list(self._held)]
                 with read() as session:
-                    self._found = {each for each in self._asked_for if lost_messages.is_left_waiting(session, each, limit)}
+                    self._found = {each for each in self._asked_for if lost_messages.is_left_waiting(session, each, limit, but=held)}
                 self._asked_at = time.monotonic()
             return queue in self._found

@@ -85,7 +85,7 @@ class WorkerProcess:
         self._progress = Progress()
         self._check: Callable[[float], None] = lambda _elapsed_s: None
         self._consumers: list[QueueConsumer] = []
-        self._left_waiting = LeftWaiting()
+        self._left_waiting = LeftWaiting(self.lease.held)
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="lease", daemon=True)
 

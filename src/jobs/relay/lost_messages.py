@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 from datetime import datetime
 
 from sqlalchemy import func, select, update
@@ -25,11 +26,13 @@ def waiting_since(session: Session, published_before: datetime) -> dict[str, int
     return dict(session.execute(statement).all())
 
 
-def is_left_waiting(session: Session, queue: str, published_before: datetime) -> bool:
-    """True if a job of this queue published before that instant is still queued."""
+def is_left_waiting(session: Session, queue: str, published_before: datetime, *, but: Collection[int] = ()) -> bool:
+    """True if a job of this queue published before that instant is still queued, other than these."""
     statement = select(Job.seq).where(
         Job.queue == queue, Job.state == State.QUEUED, Job.publish_at.is_(None), Job.published_at < published_before
     )
+    if but:
+        statement = statement.where(Job.seq.not_in(but))
     return session.execute(statement.limit(1)).first() is not None
 
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, insert, select, update
 
 from src.broker.consume.claimer import Claimer, Taken
 from src.broker.consume.deliveries import Arrival
+from src.broker.consume.left_waiting import LeftWaiting
 from src.broker.core.lease import Lease
 from src.broker.core.load import Load
 from src.broker.options.limits import Limits
@@ -66,6 +68,30 @@ def take(intake: Claimer, bodies: Sequence[bytes]) -> Taken:
 def of(database: Database, *ids: str) -> list[bytes]:
     """The messages of jobs as they are published."""
     return [body(args=[], message_id=id, options={"attempt": 1}) for id in ids]
+
+
+def test_a_message_whose_claim_the_database_has_lost_starts_nothing_while_its_job_runs_here(database: Database) -> None:
+    """PostgreSQL, when killed, forgets its last claims, and RabbitMQ may deliver their messages again before this process repeats them."""
+    running, waiting = submitted(database).id, submitted(database).id
+    lease = Lease("here:1", hired(database))
+    actors = {"add": SimpleNamespace(queue_name="default")}
+    here = Claimer(lease, Load(8), "default", actors=actors, policies=Limits().policies)
+    lease.held.add((look(database, running).seq, 1))
+
+    taken = take(here, of(database, running, waiting))
+
+    assert [one.id for one, _ in taken.claimed] == [waiting]
+    assert [arrival.tag for arrival in taken.done_with] == [1]
+    assert look(database, running).state is State.RUNNING
+
+
+def test_a_job_that_runs_here_is_not_left_waiting(database: Database) -> None:
+    running = look(database, submitted(database).id).seq
+    with database.write() as session:
+        session.execute(update(Job).values(publish_at=None, published_at=now() - timedelta(minutes=1)))
+    waiting = {(running, 1)}
+    assert LeftWaiting(set()).is_in("default", 5)
+    assert not LeftWaiting(waiting).is_in("default", 5)
 
 
 def kept(database: Database) -> int:
