@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ...operations.format.terminal_text import one_line
+from ...operations.format.terminal_text import one_line, visible
 from ...up.errors import UpError
 from ..shared.calls import operator, writing
 from ..shared.data_folder import data_option
@@ -34,7 +34,7 @@ def alerts(context: click.Context, /, *, data: Path | None) -> None:
     for each in on:
         mute = muted.get((each.kind, each.subject))
         suffix = f"  muted until {mute.until:%Y-%m-%d %H:%M:%S}Z by {mute.muted_by}" if mute else ""
-        click.echo(f"{each.id}  {each.kind}  since {each.seen_at:%Y-%m-%d %H:%M:%S}Z  {one_line(each.text + suffix)}")
+        click.echo(f"{each.id}  {each.kind}  since {each.seen_at:%Y-%m-%d %H:%M:%S}Z  {one_line(each.text)}{visible(suffix)}")
     for each in over:
         click.echo(f"recovered {each.recovered_at:%Y-%m-%d %H:%M:%S}Z  {one_line(each.text)}")
     if looked_at is None:

@@ -239,7 +239,9 @@ def test_selected_groups_are_resolved_muted_and_reopened_together(site: Site) ->
     assert "1 error group: " in words
     assert "1 of the selected error groups no longer exist." in words
     with read() as session:
-        entries = session.execute(select(AuditEntry.action, AuditEntry.subject).where(AuditEntry.action.startswith("error."))).all()
+        entries = session.execute(
+            select(AuditEntry.action, AuditEntry.subject).where(AuditEntry.action.startswith("error.")).order_by(AuditEntry.seq)
+        ).all()
     assert [tuple(each) for each in entries] == [
         (f"error.{action}", group().fingerprint) for action in ("resolve", "reopen", "mute", "reopen")
     ], "one entry for each group and change, and no other"  # fmt: skip
