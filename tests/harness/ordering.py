@@ -46,7 +46,12 @@ def file_of(item: pytest.Item) -> str:
     return item.nodeid.partition("::")[0]
 
 
+def waits_for_services(item: pytest.Item) -> bool:
+    """True if the test's tier mostly waits for services."""
+    return TIERS.index(tier_of(item)) >= FIRST_WITH_SERVICES
+
+
 def tier_of(item: pytest.Item) -> str:
     """Return the tier of the test's file, e.g. `sql`; the last tier for a file outside of all."""
-    tier = file_of(item).split("/")[1]
+    tier = file_of(item).removeprefix("tests/").partition("/")[0]
     return tier if tier in TIERS else TIERS[-1]

@@ -22,7 +22,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-from tests.harness.ordering import file_of
+from tests.harness.ordering import file_of, waits_for_services
 
 #: a file's number, as written to the pipe of files that no process has begun
 NUMBER = struct.Struct("<i")
@@ -47,7 +47,9 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--processes", type=int, default=1, metavar="N", help="run the tests in N processes")
+    parser.addoption(
+        "--processes", type=int, default=1, metavar="N", help="run the tests with services in N processes, others in one per core"
+    )
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -70,6 +72,7 @@ class Forks:
             os.write(queue, NUMBER.pack(number))
         os.close(queue)
         self._running: dict[Connection, Fork] = {}
+        self._most = min(self._config.getoption("--processes"), len(self._files))
 
     def run(self) -> None:
         """Run all tests. Raises pytest's Failed or Interrupted when the run must stop early."""
@@ -79,7 +82,7 @@ class Forks:
         gc.collect()
         gc.freeze()  # a collection would copy the pages that forks share
         try:
-            for _ in range(min(self._config.getoption("--processes"), len(self._files))):
+            for _ in range(min(self._most, os.cpu_count() or 1)):
                 self._fork([])
             while self._running:
                 for source in wait(list(self._running)):
@@ -123,6 +126,10 @@ class Forks:
             return
         if isinstance(message, int):
             fork.tests += self._files[message]
+            if waits_for_services(self._files[message][0]):
+                # Until now each process has had a core of its own: more of them would spend a third more CPU on the same tests.
+                for _ in range(self._most - len(self._running)):
+                    self._fork([])
             return
         if isinstance(message, str):
             fork.begun.append(message)

@@ -81,6 +81,7 @@ def test_the_history_is_written_once_and_counted_as_real_jobs_are(shop: dict[str
     assert shop["ticks"] == 12 * 30
 
 
+@pytest.mark.long
 def test_six_actors_fail_in_two_ways_three_times_in_a_hundred(shop: dict[str, Any]) -> None:
     own = {"serve_customers", "check_stock", "charge_card", "pack_order", "send_receipt", "resize_photo"}
     assert own <= set(shop["actors"])

@@ -63,6 +63,7 @@ def ask(database: Database, how: str) -> None:
             session.execute(text("SELECT 1"))
 
 
+@pytest.mark.long
 def test_a_half_open_connection_is_noticed_and_replaced(beyond: Database, proxy: StuckProxy) -> None:
     ask(beyond, "write")
     proxy.stuck.set()
@@ -86,12 +87,14 @@ def test_one_connection_alone_that_is_half_open_costs_nothing_but_its_replacemen
     ask(beyond, "direct")  # done once more
 
 
+@pytest.mark.long
 def test_a_statement_may_take_as_long_as_it_needs(beyond: Database) -> None:
     with beyond.write() as session:
         assert session.execute(text("SELECT pg_sleep(1.2), 7")).one()[1] == 7
     assert beyond.direct.read(lambda direct: direct.fetch("SELECT 8 FROM pg_sleep(1.2)", {})) == [(8,)]
 
 
+@pytest.mark.long
 def test_waiting_for_a_lock_is_being_served(beyond: Database, database: Database) -> None:
     id = submitted(database).id
     locked, done = threading.Event(), threading.Event()

@@ -183,6 +183,7 @@ def test_a_user_without_a_right_is_told_which_and_one_without_that_to_the_door_m
     execute(url, f"DROP OWNED BY {plain}", f"DROP ROLE {plain}")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("url", ["postgresql"], indirect=True)
 def test_a_second_installation_in_one_database_does_not_take_over_the_short_name(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     boss = random_name("boss")
@@ -250,6 +251,7 @@ def test_a_job_in_a_session_of_the_application_is_in_our_schema_and_theirs_is_us
         assert rolled_back.id != kept.id
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("url", ["postgresql"], indirect=True)
 def test_a_backup_takes_our_schema_alone_and_comes_back_into_it(theirs: Database, tmp_path: Path) -> None:
     url = theirs.url.render_as_string(hide_password=False)

@@ -17,7 +17,7 @@ CHECKS = (
     ("python", "-m", "tests.harness.plain_english"),
 )
 #: test processes: each mostly waits for services, but with more of them, tests wait for each other
-PROCESSES_PER_CORE, MOST_PROCESSES = 3, 12
+PROCESSES_PER_CORE, MOST_PROCESSES = 2, 8
 #: the tiers without workers, on SQLite, and one end-to-end test
 QUICK = ("--quick", "tests/unit", "tests/sql", "tests/process/test_smoke.py")
 

@@ -108,6 +108,7 @@ def test_a_shell_completes_what_is_not_given_yet_and_the_choices_of_an_argument(
     assert "--x" not in offered
 
 
+@pytest.mark.long
 def test_a_followed_job_is_a_bar_at_a_terminal_and_lines_elsewhere(terminal: Terminal) -> None:
     words = ("submit", "add", "--x", "1", "--y", "2", "--idempotency-key", "one")
     id = terminal.run(*words)

@@ -124,6 +124,7 @@ def keep(x=None): ...
 """
 
 
+@pytest.mark.long
 def test_schedules_of_beat_are_imported_after_a_dry_run(terminal: Terminal, tmp_path: Path) -> None:
     (tmp_path / "shop.py").write_text(SHOP)
     terminal.environment["CALLBOARD_CALLED_FROM"] = str(tmp_path)

@@ -54,6 +54,7 @@ def test_dead_letters_of_an_unknown_queue_are_refused_with_the_known_queues(term
     assert "There is no queue named 'defualt'. Choose one of: " in terminal.run("requeue", "defualt", code=1)
 
 
+@pytest.mark.long
 def test_waiting_jobs_of_a_queue_are_cancelled_by_a_job(terminal: Terminal) -> None:
     assert terminal.run("purge", "default") == "no waiting jobs in default"
     id = terminal.run("submit", "add", "--x", "1", "--y", "2", "--delay", "2h")

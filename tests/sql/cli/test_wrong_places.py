@@ -25,6 +25,7 @@ def complaint(terminal: Terminal, *words: str, **environment: str) -> str:
     return done.stderr
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "words", [("jobs",), ("submit", "add", "--args", "[1, 2]"), ("pause", "all"), ("schedules",), ("workers",)], ids=" ".join
 )

@@ -202,6 +202,7 @@ def test_a_deleted_schedule_leaves_its_jobs_but_none_that_waits_for_its_turn(dat
         look(database, id)
 
 
+@pytest.mark.long
 def test_old_ticks_go_and_the_newest_hundred_stay(database: Database, time: StillClock, make: Maker) -> None:
     id = created(database, every_s=1, missed="all")
     for _ in range(2):

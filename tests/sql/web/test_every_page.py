@@ -107,6 +107,7 @@ class _Noted(ImmutableMultiDict[str, str]):
         return super().getlist(key, *args, **named)
 
 
+@pytest.mark.long
 @pytest.mark.both_stores
 def test_every_described_query_parameter_is_read(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     ids, program = _furnished(site), site.program()

@@ -7,11 +7,14 @@ import json
 import os
 from pathlib import Path
 
+import pytest
+
 from src.jobs.limits import overrides
 from tests.harness import fork_server
 from tests.harness.site import Site, in_words
 
 
+@pytest.mark.long
 def test_page_api_and_command_say_the_same(site: Site, tmp_path: Path) -> None:
     program = site.program()
     id = program.submit("add", 1, 2)

@@ -141,6 +141,7 @@ def test_bucket_rate_limiter_counts_by_buckets(key: str) -> None:
     assert sum(at_once(12, one)) in (3, 6)
 
 
+@pytest.mark.long
 def test_window_rate_limiter_holds_in_every_window(key: str) -> None:
     limiter = WindowRateLimiter(backend, key, limit=2, window=1)
     starts: list[int] = []

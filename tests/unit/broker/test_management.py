@@ -113,6 +113,7 @@ def test_no_caller_waits_for_nodes_that_hang(nodes: Callable[[int], list[Api]], 
     assert management.overview(wait_s=0.01).reachable is False  # an earlier answer does not count for ever
 
 
+@pytest.mark.long
 def test_alarms_and_nodes_that_do_not_run_are_troubles_in_a_sentence(nodes: Callable[[int], list[Api]]) -> None:
     [only] = nodes(1)
     seen = management.overview(wait_s=10)

@@ -106,6 +106,7 @@ def test_an_invalid_address_is_refused(address: str) -> None:
         composed(to=[address])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("values", "field"),
     [
