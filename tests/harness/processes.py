@@ -26,8 +26,6 @@ from tests.harness.ordering import file_of, waits_for_services
 
 #: a file's number, as written to the pipe of files that no process has begun
 NUMBER = struct.Struct("<i")
-#: processes for each core until the tests with services come: with three the same tests would need two fifths more CPU
-PER_CORE = 1.5
 #: seconds that an interrupted test has for its clean-up
 INTERRUPTED_S = 30
 
@@ -82,7 +80,7 @@ class Forks:
         gc.collect()
         gc.freeze()  # a collection would copy the pages that forks share
         try:
-            for _ in range(min(self._most, int(PER_CORE * (os.cpu_count() or 1)))):
+            for _ in range(min(self._most, os.cpu_count() or 1)):
                 self._fork([])
             while self._running:
                 for source in wait(list(self._running)):
@@ -127,6 +125,7 @@ class Forks:
         if isinstance(message, int):
             fork.tests += self._files[message]
             if waits_for_services(self._files[message][0]):
+                # Until now each process has had a core of its own: with three per core the same tests would need two fifths more CPU.
                 for _ in range(self._most - len(self._running)):
                     self._fork([])
             return

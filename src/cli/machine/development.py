@@ -17,7 +17,7 @@ CHECKS = (
     ("python", "-m", "tests.harness.plain_english"),
 )
 #: test processes: each mostly waits for services, but with more of them, tests wait for each other
-PROCESSES_PER_CORE, MOST_PROCESSES = 2.5, 10
+PROCESSES_PER_CORE, MOST_PROCESSES = 2, 8
 #: the tiers without workers, on SQLite, and one end-to-end test
 QUICK = ("--quick", "tests/unit", "tests/sql", "tests/process/test_smoke.py")
 
@@ -36,7 +36,7 @@ def _side_by_side(arguments: tuple[str, ...]) -> list[str]:
     """Options that distribute the tests over processes by file, unless a test needs the terminal."""
     if any(argument.startswith(("--processes", "--pdb", "--trace", "-s", "--capture")) for argument in arguments):
         return []
-    processes = min(int(PROCESSES_PER_CORE * (os.cpu_count() or 1)), MOST_PROCESSES)
+    processes = min(PROCESSES_PER_CORE * (os.cpu_count() or 1), MOST_PROCESSES)
     return ["--processes", str(processes), "--figures"]
 
 
