@@ -255,7 +255,7 @@ def _log_served(broker: Broker, process: WorkerProcess, listened: Any) -> None:
 
 
 def _let_logs_be_read() -> None:
-    """Wait until Dramatiq's main process has read what was logged: once its workers have ended, it reads no more."""
+    """Wait until Dramatiq's main process has read what was logged: it stops reading when its workers have ended."""
     streams: list[Any] = [getattr(handler, "stream", None) for handler in logging.getLogger().handlers]
     pipes = [stream.fileno() for stream in streams if hasattr(stream, "pipe")]
     deadline = time.monotonic() + LAST_LINES_S
