@@ -8,17 +8,13 @@ from typing import TypeVar
 
 Value = TypeVar("Value")
 
-#: deadlines are generous on a quiet machine; beside other work, processes start many times more slowly
-PATIENCE = 3
-
 
 def eventually(condition: Callable[[], Value], *, deadline_s: float = 10.0, interval_s: float = 0.02, what: str = "") -> Value:
-    """Call `condition` until it returns a true value and return that; fail after `deadline_s` times PATIENCE with its last result.
+    """Call `condition` until it returns a true value and return that; fail after `deadline_s` with its last result.
 
     An AssertionError inside `condition` counts as "not yet"; any other exception ends the wait.
     """
-    patience_s = PATIENCE * deadline_s
-    deadline = time.monotonic() + patience_s
+    deadline = time.monotonic() + deadline_s
     while True:
         said: object
         try:
@@ -29,5 +25,5 @@ def eventually(condition: Callable[[], Value], *, deadline_s: float = 10.0, inte
         except AssertionError as error:
             said = error
         if time.monotonic() > deadline:
-            raise AssertionError(f"not within {patience_s} s: {what or getattr(condition, '__name__', condition)}; last: {said!r}")
+            raise AssertionError(f"not within {deadline_s} s: {what or getattr(condition, '__name__', condition)}; last: {said!r}")
         time.sleep(interval_s)

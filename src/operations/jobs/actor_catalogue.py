@@ -15,7 +15,7 @@ AnyActor = Actor[Any, Any]
 
 
 class Origin(StrEnum):
-    """Where an actor comes from."""
+    """Origin of an actor: a team's own module, Callboard, or its examples."""
 
     MINE = "mine"  # of the team
     EXAMPLES = "examples"

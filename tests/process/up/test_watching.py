@@ -21,13 +21,13 @@ def test_a_change_is_tried_before_it_is_loaded(tmp_path: Path, monkeypatch: pyte
     assert watch.news() is None
 
     (folder / "new.py").write_text("raise RuntimeError('not yet')\n")
-    eventually(lambda: (watch.news(), len(said) == 2)[1], deadline_s=30, what="the failure is reported")
+    eventually(lambda: (watch.news(), len(said) == 2)[1], deadline_s=120, what="the failure is reported")
     assert said[0] == "new.py changed"
     assert "RuntimeError: not yet" in said[1]
     assert "new.py:1" in said[1]
 
     (folder / "new.py").write_text("")
-    eventually(watch.news, deadline_s=30, what="what can be imported is news")
+    eventually(watch.news, deadline_s=120, what="what can be imported is news")
     (folder / "new.py").unlink()
-    eventually(watch.news, deadline_s=30, what="so is what was deleted")
+    eventually(watch.news, deadline_s=120, what="so is what was deleted")
     assert watch.news() is None

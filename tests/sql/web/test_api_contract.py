@@ -20,7 +20,7 @@ BEYOND_SCHEMAS = {
     "GET /jobs", "POST /jobs", "POST /jobs/bulk", "PATCH /jobs/{id}", "POST /workflows", "POST /schedules", "POST /schedules/preview",
     "PATCH /schedules/{id}", "POST /schedules/{id}/backfill", "POST /pauses", "POST /limits", "POST /mails/{id}/resend", "GET /audit", "POST /webhooks", "POST /alerts/{id}/mute",
     "GET /jobs/many", "POST /jobs/many", "POST /files", "POST /users", "PATCH /users/{id}", "POST /tokens",
-    "GET /queues/{name}/forecast", "GET /workers/{name}/memory", "GET /usage",
+    "GET /queues/{name}/forecast", "GET /workers/{name}/memory",
 }  # fmt: skip
 #: answered with 503, as described, for a queue that exists: there is no RabbitMQ here
 BEYOND_PROCESS = {"POST /queues/{name}/requeue"}
