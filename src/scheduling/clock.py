@@ -216,7 +216,7 @@ def main() -> None:
     follower.start()
     chores = (
         Chore("tidy", partial(housekeeping.tidy, Sweep(), clock.stopping), every_s=housekeeping.TIDY_S, may_take_s=housekeeping.CLEAN_UP_S),
-        Chore("keep_up", housekeeping.keep_up, every_s=housekeeping.KEEP_UP_S),
+        Chore("keep_up", housekeeping.KeepUp(), every_s=housekeeping.KEEP_UP_S),
         Chore("watch", fleet_watch.check, every_s=fleet_watch.CHECK_S),
         Chore("forecasts", partial(housekeeping.sample_forecasts, policies_of(broker)), every_s=housekeeping.FORECASTS_S),
         Chore("tidy_files", housekeeping.tidy_files, every_s=housekeeping.TIDY_FILES_S, may_take_s=housekeeping.CLEAN_UP_S),

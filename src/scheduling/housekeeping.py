@@ -26,7 +26,7 @@ from ..jobs.leases import heartbeats
 from ..jobs.leases.workers import forget_old
 from ..jobs.limits.admission import Policy
 from ..jobs.search import texts
-from ..jobs.upkeep import ended_counts, job_totals, queue_samples, retention, usage_counts, worker_samples
+from ..jobs.upkeep import activity, ended_counts, job_totals, queue_samples, retention, usage_counts, worker_samples
 from ..jobs.upkeep.retention import Sweep
 from ..logs import get_logger
 from ..schedules.edit import declared_schedules
@@ -127,8 +127,28 @@ def _prune(sweep: Sweep, stopping: Event) -> None:
             stopping.wait((time.monotonic() - begun) * REST)
 
 
-def keep_up() -> None:
-    """Index the texts of new jobs, group new failures, count ended jobs, sum what they have used, and sample queues and workers."""
+class KeepUp:
+    """Turns of the chore `keep_up`, which ask one question while nothing happens."""
+
+    def __init__(self) -> None:
+        self._seen: activity.Mark | None = None
+
+    def __call__(self) -> None:
+        try:
+            mark = get_database().direct.read(activity.mark)
+            if mark is None or mark != self._seen:
+                self._seen = mark if keep_up() else None
+        except Exception as error:
+            if not is_outage(error):
+                raise
+            log_outage(log, "search_waits_for_sql", error)
+
+
+def keep_up() -> bool:
+    """Index the texts of new jobs, group new failures, count ended jobs, sum what they have used, and sample queues and workers.
+
+    Return True if nothing is left to do. Raises the database's outages.
+    """
     notes: list[tuple[Callable[[Session], int], int]] = [
         (texts.write_new, texts.AT_ONCE),
         (counting.note_new, counting.AT_ONCE),
@@ -136,19 +156,16 @@ def keep_up() -> None:
         (worker_samples.sample, 1),
         (usage_counts.count_new, usage_counts.AT_ONCE),
     ]
-    try:
-        with guarded("not_kept_up", what=ended_counts.__name__):
-            _count_ended()
-        for note, at_once in notes:
-            with guarded("not_kept_up", what=note.__module__):
-                _keep_up(note, at_once)
-    except Exception as error:
-        if not is_outage(error):
-            raise
-        log_outage(log, "search_waits_for_sql", error)
+    complete = 0
+    with guarded("not_kept_up", what=ended_counts.__name__):
+        complete += _count_ended()
+    for note, at_once in notes:
+        with guarded("not_kept_up", what=note.__module__):
+            complete += _keep_up(note, at_once)
+    return complete == 1 + len(notes)
 
 
-def _count_ended() -> None:
+def _count_ended() -> bool:
     until, is_last = time.monotonic() + KEEP_UP_FOR_S, False
     while not is_last and time.monotonic() < until:
         with read() as session:
@@ -156,9 +173,10 @@ def _count_ended() -> None:
         with write() as session:
             ended_counts.store(session, counted)
         is_last = counted.is_last
+    return is_last
 
 
-def _keep_up(note: Callable[[Session], int], at_once: int) -> None:
+def _keep_up(note: Callable[[Session], int], at_once: int) -> bool:
     until, noted = time.monotonic() + KEEP_UP_FOR_S, at_once
     try:
         while noted == at_once and time.monotonic() < until:
@@ -166,6 +184,8 @@ def _keep_up(note: Callable[[Session], int], at_once: int) -> None:
                 noted = note(session)
     except IntegrityError:
         log.debug("another_scheduler_was_faster")  # conflict on the same rows; the next run continues
+        return False
+    return noted < at_once
 
 
 def sample_forecasts(policies: Mapping[str, Policy]) -> None:
