@@ -59,7 +59,7 @@ def stand_in() -> None:
 
 
 def _check() -> alert_notifications.Notices | None:
-    broker = management.overview(within_s=management.FRESH_S) if get_settings().alert_broker else None
+    broker = management.overview(within_s=management.FRESH_S, counts=False) if get_settings().alert_broker else None
     with read() as session:
         signs = [
             *rules.signs(session, except_actors=alert_notifications.SILENT),

@@ -68,13 +68,14 @@ def nodes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], list[Api]
         return started
 
     monkeypatch.setattr(management, "_look", management._Look())
+    monkeypatch.setattr(management, "_short_look", management._Look(counts=False))
     monkeypatch.setattr(management, "TIMEOUT_S", 0.2)
     yield start
     for each in started:
         each.may_go_on.set()
-    asking = management._look.thread
-    if asking is not None:
-        asking.join()
+    for asking in (management._look.thread, management._short_look.thread):
+        if asking is not None:
+            asking.join()
     for each in started:
         each.shutdown()
         each.server_close()
@@ -125,6 +126,14 @@ def test_alarms_and_nodes_that_do_not_run_are_troubles_in_a_sentence(nodes: Call
     only.nodes_status = 401
     eventually(lambda: not management.overview(within_s=0).nodes, deadline_s=20)  # a user without the tag `monitoring`
     assert management.overview().is_counted
+
+
+def test_a_check_for_alerts_asks_for_no_numbers_of_queues(nodes: Callable[[int], list[Api]]) -> None:
+    [only] = nodes(1)
+    seen = management.overview(wait_s=10, counts=False)
+    assert (seen.reachable, seen.version, seen.is_counted, len(seen.nodes)) == (True, "4.1.0", False, 3)
+    assert only.asked == ["/api/overview", "/api/nodes"]
+    assert management.overview(wait_s=10).is_counted
 
 
 def test_what_publishers_have_met_is_the_second_source() -> None:
