@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from ...jobs.relay import lost_messages
 from ...sql.clock import now
-from ...sql.database import read
+from ...sql.database import get_database
 
 
 class LeftWaiting:
@@ -30,7 +30,7 @@ class LeftWaiting:
             if is_new or time.monotonic() - self._asked_at > patience_s / 2:
                 limit = now() - timedelta(seconds=patience_s)
                 held = [seq for seq, _ in list(self._held)]
-                with read() as session:
-                    self._found = {each for each in self._asked_for if lost_messages.is_left_waiting(session, each, limit, but=held)}
+                asked_for = set(self._asked_for)
+                self._found = get_database().direct.read(lambda one: lost_messages.left_waiting(one, asked_for, limit, but=held))
                 self._asked_at = time.monotonic()
             return queue in self._found

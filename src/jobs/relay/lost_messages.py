@@ -3,17 +3,34 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import datetime
 
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from ...sql.clock import now
-from ...sql.columns import from_microseconds
+from ...sql.columns import from_microseconds, to_microseconds
+from ...sql.direct import Direct
+from ...sql.statements import Batch, is_sqlite
 from ..core.models import Job, Worker
 from ..core.states import State
 from ..leases.workers import alive
+
+
+def _left(others: str) -> str:
+    return f"""
+        SELECT d.queue FROM {{rows}} WHERE EXISTS (
+            SELECT 1 FROM jobs WHERE jobs.queue = d.queue AND jobs.state = '{State.QUEUED}' AND jobs.publish_at IS NULL
+                AND jobs.published_at < @(:before) AND {others}
+        )
+    """
+
+
+# Each worker asks this every few seconds for all its queues: one statement without a session takes a fiftieth of the CPU of one for each.
+_LEFT = Batch(
+    {"queue": "text"}, _left("jobs.seq <> ALL (CAST(:but AS bigint[]))"), _left("jobs.seq NOT IN (SELECT value FROM json_each(:but))")
+)
 
 
 def waiting_since(session: Session, published_before: datetime) -> dict[str, int]:
@@ -26,14 +43,12 @@ def waiting_since(session: Session, published_before: datetime) -> dict[str, int
     return dict(session.execute(statement).all())
 
 
-def is_left_waiting(session: Session, queue: str, published_before: datetime, *, but: Collection[int] = ()) -> bool:
-    """True if a job of this queue published before that instant is still queued, other than these."""
-    statement = select(Job.seq).where(
-        Job.queue == queue, Job.state == State.QUEUED, Job.publish_at.is_(None), Job.published_at < published_before
-    )
-    if but:
-        statement = statement.where(Job.seq.not_in(but))
-    return session.execute(statement.limit(1)).first() is not None
+def left_waiting(session: Session | Direct, queues: Iterable[str], published_before: datetime, *, but: Collection[int] = ()) -> set[str]:
+    """Return those of the queues of which a job published before that instant is still queued, other than the jobs of these seqs."""
+    seqs = ",".join(map(str, but))
+    rows = [[queue] for queue in sorted(queues)]
+    before = to_microseconds(published_before)
+    return {queue for (queue,) in _LEFT.execute(session, rows, before=before, but=f"[{seqs}]" if is_sqlite(session) else f"{{{seqs}}}")}
 
 
 def frontiers(session: Session) -> dict[str, datetime]:

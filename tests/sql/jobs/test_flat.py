@@ -84,7 +84,7 @@ WATCHES: dict[str, Look] = {
     "some_wait_for_code": held.some_wait_for_code,
     "may_go": stand_ins.may_go,
     "waiting_since": lambda session: lost_messages.waiting_since(session, now()),
-    "is_left_waiting": lambda session: lost_messages.is_left_waiting(session, "default", now()),
+    "left_waiting": lambda session: lost_messages.left_waiting(session, ["default", "mail"], now()),
     "prune": lambda session: retention.prune(session, batch=20, sweep=Sweep()),
 }
 
