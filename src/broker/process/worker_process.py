@@ -13,14 +13,15 @@ from typing import Any
 from dramatiq.broker import Broker
 
 from ... import __version__, migrations
-from ...jobs.attempts import attempt_logs, stacks
+from ...jobs.attempts import attempt_logs
 from ...jobs.control.held import release_known
 from ...jobs.core.states import WorkerCommand
 from ...jobs.leases import claims, worker_commands, workers
+from ...jobs.leases.renewal import renew
 from ...logs import get_logger
 from ...settings import get_settings
 from ...sql.clock import now
-from ...sql.database import get_database, read, write
+from ...sql.database import get_database, write
 from ...sql.outages import is_outage, log_outage
 from ..consume.claimer import Claimer
 from ..consume.consumer import QueueConsumer
@@ -244,33 +245,32 @@ class WorkerProcess:
         get_database().check_clock()  # first: a lease by a wrong clock may have expired when it is written
         memory_bytes = resident_bytes()
         recycled = self._recycling.due(memory_bytes=memory_bytes, jobs=self.load.done) if self._command is None else ""
-        with write() as session:
-            alive = workers.heartbeat(
-                session,
-                self.lease.worker_id,
-                busy=len(self.load.running),
-                jobs_done=self.load.done,
-                frontier=dict(self.load.frontier),
-                memory_bytes=memory_bytes,
-                refusals=refusals.reasons(),
-            )
-            if recycled:
+        if recycled:
+            with write() as session:
                 worker_commands.copy_to(session, self.lease.worker_id, WorkerCommand.STOP, by=f"{BY}{recycled}")
-            command, stacks_wanted = worker_commands.of(session, self.lease.worker_id), stacks.take(session, self.lease.worker_id)
+        state: dict[str, Any] = {
+            "busy": len(self.load.running),
+            "jobs_done": self.load.done,
+            "frontier": dict(self.load.frontier),
+            "memory_bytes": memory_bytes,
+            "refusals": refusals.reasons(),
             # Not during shutdown: jobs that another thread hands back at this moment would be claimed again.
-            forgotten = claims.retake(session, self.lease.worker_id, list(self.lease.held)) if alive and not self.load.is_closing else []
-            if not alive:
-                workers.survived(session, self.lease.worker_id, list(self.lease.held))
-        if forgotten:
-            log.warning("forgotten_claims_retaken", jobs=len(forgotten))
+            "held": lambda: [] if self.load.is_closing else list(self.lease.held),
+        }
+        # A power failure may undo a heartbeat: nothing depends on an earlier one.
+        renewal = get_database().direct.write(lambda one: renew(one, self.lease.worker_id, **state), flush=False)
+        if renewal.retaken:
+            log.warning("forgotten_claims_retaken", jobs=len(renewal.retaken))
         for attempt in list(self.load.running.values()):
-            if (attempt.job.seq, attempt.job.attempt) in stacks_wanted:
+            if (attempt.job.seq, attempt.job.attempt) in renewal.stacks:
                 attempt.say_where()
-        if alive:
+        if renewal.alive:
             self.lease.renew(asked)
-            self._obey(command)
+            self._obey(renewal.command)
             return
         # Cut off for too long: the jobs were taken over, and late reports under the old number change nothing.
+        with write() as session:
+            workers.survived(session, self.lease.worker_id, list(self.lease.held))
         log.warning("lease_lost", worker_id=self.lease.worker_id)
         self._register()
 
@@ -295,8 +295,8 @@ class WorkerProcess:
         Only jobs found at two checks: between them every claim and every end has been recorded here, too.
         """
         limit = now() - timedelta(seconds=get_settings().lease_duration)
-        with read() as session:
-            unheld = workers.leased_to(session, self.lease.worker_id, claimed_before=limit) - self.lease.held
+        leased = get_database().direct.read(lambda one: workers.leased_to(one, self.lease.worker_id, claimed_before=limit))
+        unheld = leased - self.lease.held
         again = unheld & self._unheld
         self._unheld = unheld - again
         if again:

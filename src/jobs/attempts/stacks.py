@@ -9,12 +9,20 @@ from sqlalchemy.orm import Session
 
 from ... import audit
 from ...sql.clock import now
+from ...sql.direct import Direct
+from ...sql.statements import Single
 from ..core.errors import NotAllowed, UnknownJob
 from ..core.models import Job, StackRequest
 from ..core.states import State
 
 #: a request without an answer by then has expired: the attempt has ended, or its worker is gone
 ANSWERED_WITHIN = timedelta(minutes=1)
+
+_REQUESTED = Single(f"""
+    SELECT r.job_seq, r.attempt FROM stack_wishes r JOIN jobs ON jobs.seq = r.job_seq
+    WHERE jobs.state = '{State.RUNNING}' AND jobs.worker_id = :worker_id AND jobs.attempt = r.attempt
+""")
+_TAKE = Single("DELETE FROM stack_wishes WHERE job_seq = :seq RETURNING job_seq")
 
 
 def ask(session: Session, id: str) -> Job:
@@ -29,16 +37,11 @@ def ask(session: Session, id: str) -> Job:
     return job
 
 
-def take(session: Session, worker_id: int) -> set[tuple[int, int]]:
+def take(session: Session | Direct, worker_id: int) -> set[tuple[int, int]]:
     """Take the (seq, attempt) of this worker whose stack is requested; each is returned once."""
-    mine = (
-        select(StackRequest.job_seq, StackRequest.attempt)
-        .join(Job, Job.seq == StackRequest.job_seq)
-        .where(Job.state == State.RUNNING, Job.worker_id == worker_id, Job.attempt == StackRequest.attempt)
-    )
-    found = {(seq, attempt) for seq, attempt in session.execute(mine)}
-    if found:
-        session.execute(delete(StackRequest).where(StackRequest.job_seq.in_([seq for seq, _ in found])))
+    found = {(seq, attempt) for seq, attempt in _REQUESTED.fetch(session, worker_id=worker_id)}
+    for seq, _ in found:
+        _TAKE.fetch(session, seq=seq)
     return found
 
 

@@ -80,7 +80,7 @@ _RETAKE = Batch(
 )
 
 
-def retake(session: Session, worker_id: int, held: Sequence[tuple[int, int]]) -> list[int]:
+def retake(session: Session | Direct, worker_id: int, held: Sequence[tuple[int, int]]) -> list[int]:
     """Claim again the (seq, attempt) this worker holds whose claims the database has lost; return their seqs.
 
     A killed PostgreSQL loses its last commits that did not wait for the disk. Jobs claimed by others since have a

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select, update
+from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from ... import audit
+from ...sql.direct import Direct
+from ...sql.statements import Single
 from ..core.errors import JobsError
 from ..core.models import Worker
 from ..core.states import WorkerCommand
 from .workers import alive
+
+_COMMAND = Single("SELECT wish FROM workers WHERE id = :id")
 
 
 class UnknownWorker(JobsError):
@@ -35,9 +39,9 @@ def ask(session: Session, name: str, command: WorkerCommand | None, *, by: str) 
     return found
 
 
-def of(session: Session, worker_id: int) -> WorkerCommand | None:
+def of(session: Session | Direct, worker_id: int) -> WorkerCommand | None:
     """Return the command for this worker."""
-    return session.execute(select(Worker.wish).where(Worker.id == worker_id)).scalar()
+    return next((WorkerCommand(wish) for (wish,) in _COMMAND.fetch(session, id=worker_id) if wish), None)
 
 
 def copy_to(session: Session, worker_id: int, command: WorkerCommand, *, by: str | None = None) -> None:

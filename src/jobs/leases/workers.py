@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,7 +15,8 @@ from sqlalchemy.orm.attributes import set_committed_value
 from ...settings import get_settings
 from ...sql.clock import now
 from ...sql.columns import to_microseconds
-from ...sql.statements import Batch, plain, run
+from ...sql.direct import Direct
+from ...sql.statements import Batch, Single, plain, run
 from ..core.fingerprints import of_lost_worker
 from ..core.models import Job, Worker
 from ..core.states import Outcome, State
@@ -44,8 +46,17 @@ def register(
     return int(session.execute(statement.returning(Worker.id)).scalar_one())
 
 
+# Each worker renews its lease and asks for its jobs every two seconds: without a session, it takes a tenth of the CPU.
+_HEARTBEAT = Single("""
+    UPDATE workers SET heartbeat_at = @(:now), expires_at = @(:expires), busy = :busy, frontier = :frontier, memory_bytes = :memory, jobs_done = :done,
+        refusals = :refusals
+    WHERE id = :id AND lost_at IS NULL AND stopped_at IS NULL RETURNING id
+""")
+_LEASED = Single(f"SELECT seq, attempt FROM jobs WHERE worker_id = :id AND state = '{State.RUNNING}' AND started_at < @(:before)")
+
+
 def heartbeat(
-    session: Session,
+    session: Session | Direct,
     worker_id: int,
     *,
     busy: int,
@@ -55,21 +66,13 @@ def heartbeat(
     refusals: dict[str, str] | None = None,
 ) -> bool:
     """Renew the lease; `refusals`: RabbitMQ queues that the process cannot use, with reasons. False: its jobs were taken over meanwhile, and it must register again."""
-    present = now()
-    statement = (
-        update(Worker)
-        .where(Worker.id == worker_id, Worker.lost_at.is_(None), Worker.stopped_at.is_(None))
-        .values(
-            heartbeat_at=present,
-            expires_at=present + timedelta(seconds=get_settings().lease_duration),
-            busy=busy,
-            frontier=frontier,
-            memory_bytes=memory_bytes,
-            jobs_done=jobs_done,
-            refusals=refusals or None,
+    present = to_microseconds(now())
+    return bool(
+        _HEARTBEAT.fetch(
+            session, id=worker_id, now=present, expires=present + int(get_settings().lease_duration * 1_000_000), busy=busy,
+            frontier=json.dumps(frontier), memory=memory_bytes, done=jobs_done, refusals=json.dumps(refusals) if refusals else None,
         )
-    )
-    return bool(session.execute(statement.returning(Worker.id)).first())
+    )  # fmt: skip
 
 
 def cancels_requested(session: Session, worker_id: int) -> list[int]:
@@ -78,10 +81,9 @@ def cancels_requested(session: Session, worker_id: int) -> list[int]:
     return list(session.execute(statement).scalars())
 
 
-def leased_to(session: Session, worker_id: int, *, claimed_before: datetime) -> set[tuple[int, int]]:
+def leased_to(session: Session | Direct, worker_id: int, *, claimed_before: datetime) -> set[tuple[int, int]]:
     """Return the (seq, attempt) that, by the database, this worker has been running since before that instant."""
-    statement = select(Job.seq, Job.attempt).where(Job.worker_id == worker_id, Job.state == State.RUNNING, Job.started_at < claimed_before)
-    return {(seq, attempt) for seq, attempt in session.execute(statement)}
+    return {(seq, attempt) for seq, attempt in _LEASED.fetch(session, id=worker_id, before=to_microseconds(claimed_before))}
 
 
 def sign_off(session: Session, worker_id: int) -> None:
