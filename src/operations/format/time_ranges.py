@@ -66,7 +66,8 @@ class TimeRange:
     @property
     def columns(self) -> list[datetime]:
         """The begin of each column."""
-        return [self.first + number * self.step for number in range((self.last - self.first) // self.step)]
+        first = self.first
+        return [first + number * self.step for number in range((self.last - first) // self.step)]
 
 
 def parse(parameters: Mapping[str, str], present: datetime, zone: str, default: str = DEFAULT) -> TimeRange:

@@ -7,7 +7,7 @@ from enum import StrEnum
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from flask import Flask, has_request_context, request
+from flask import Flask, g, has_request_context, request
 from flask.sessions import SecureCookieSessionInterface
 from flask_wtf.csrf import CSRFProtect
 from werkzeug.wrappers import Response
@@ -57,8 +57,13 @@ def theme() -> Theme:
 
 def zone() -> ZoneInfo:
     """The time zone in which this browser sees times: the one it has chosen, else that of the settings."""
-    chosen = request.cookies.get(ZONE) if has_request_context() else None
-    return (_zone(chosen) if chosen else None) or ZoneInfo(get_settings().timezone)
+    if not has_request_context():
+        return ZoneInfo(get_settings().timezone)
+    if "zone" not in g:  # a page writes hundreds of times
+        chosen = request.cookies.get(ZONE)
+        g.zone = (_zone(chosen) if chosen else None) or ZoneInfo(get_settings().timezone)
+    found: ZoneInfo = g.zone
+    return found
 
 
 def prefer(response: Response, name: str, value: str) -> None:

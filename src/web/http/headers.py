@@ -40,12 +40,14 @@ def init(app: Flask) -> None:
 
 def asset(filename: str) -> str:
     """The versioned URL of a static file, so that browsers can cache it forever."""
-    return url_for("static", filename=filename, v=_version(filename))
+    return _address(filename, request.script_root)
 
 
-@lru_cache(maxsize=64)
-def _version(filename: str) -> str:
-    return hashlib.sha256(Path(current_app.static_folder or "", filename).read_bytes()).hexdigest()[:10]
+@lru_cache(maxsize=256)
+def _address(filename: str, _prefix: str) -> str:
+    """Build the URL once for each prefix: a page names dozens of icons."""
+    version = hashlib.sha256(Path(current_app.static_folder or "", filename).read_bytes()).hexdigest()[:10]
+    return url_for("static", filename=filename, v=version)
 
 
 def _add(response: Response) -> Any:

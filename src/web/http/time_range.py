@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlencode
 
 from flask import Flask, g, request, url_for
 
@@ -15,6 +16,8 @@ from ...operations.format.time_ranges import TimeRange
 from ...sql.clock import now
 from . import cookies
 
+#: as in the addresses that Flask builds
+_UNQUOTED = "!$'()*,/:;?@"
 _CREATED = re.compile(r"(?<!\S)created:\S+\s*")
 #: parameters that do not outlive a change of the range
 _REPLACED = ("range", "from", "until", "period", "after", "format")
@@ -63,13 +66,16 @@ def other_parameters() -> list[tuple[str, str]]:
 
 def address_with(**parameters: str) -> str:
     """The address of this page with another range."""
-    built: dict[tuple[tuple[str, str], ...], str] = g.setdefault("addresses_with", {})  # each chart links to the same columns
-    key = tuple(parameters.items())
-    if key not in built:
+    if "address_without_range" not in g:
         kept: dict[str, Any] = {}
         for name, value in other_parameters():
             kept.setdefault(name, []).append(value)
-        built[key] = url_for(request.endpoint or "overview.show", **{**kept, **(request.view_args or {}), **parameters})
+        g.address_without_range = url_for(request.endpoint or "overview.show", **{**kept, **(request.view_args or {})})
+    without: str = g.address_without_range
+    key = tuple(parameters.items())
+    built: dict[tuple[tuple[str, str], ...], str] = g.setdefault("addresses_with", {})  # each chart links to the same columns
+    if key not in built:
+        built[key] = f"{without}{'&' if '?' in without else '?'}{urlencode(key, safe=_UNQUOTED)}" if key else without
     return built[key]
 
 

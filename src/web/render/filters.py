@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from flask import Flask, g
+from markupsafe import Markup, escape
 
 from ...jobs import State
 from ...operations.arguments.field import every, takes_files
@@ -18,7 +20,7 @@ from ...operations.people.roles import Role
 from ...quantities import number, span
 from ...settings import get_settings
 from ...sql.clock import now
-from ..http import cookies, request_spans, uploads
+from ..http import cookies, headers, request_spans, uploads
 from . import job_forecasts, job_results, job_snippets, reason_links, timelines, tracebacks
 
 #: maximum characters of a value in a table row
@@ -33,6 +35,8 @@ def init(app: Flask) -> None:
     app.jinja_env.filters.update(
         instant=instant,
         clock=clock,
+        time=time,
+        short=short,
         span=span,
         number=number,
         bytes=size,
@@ -48,6 +52,7 @@ def init(app: Flask) -> None:
         State=State,
         Role=Role,
         arguments_of=arguments_of,
+        symbol=symbol,
         zone=zone_name,
         theme=cookies.theme,
         now=now,
@@ -81,9 +86,35 @@ def instant(value: datetime) -> str:
     return _local(value).strftime("%d %b %Y %H:%M:%S")
 
 
+def time(value: datetime) -> Markup:
+    """The `<time>` of an instant, with its date and zone as title."""
+    local = _local(value)
+    title = f"{local.strftime('%d %b %Y %H:%M:%S')} {zone_name()}"
+    return Markup(f'<time datetime="{value.isoformat()}" title="{escape(title)}">{_clock(local)}</time>')
+
+
+def short(id: str) -> Markup:
+    """The begin and the end of an id."""
+    return Markup(f'<code class="id">{escape(id[:8])}<span class="mid">…</span>{escape(id[-4:])}</code>')
+
+
+def symbol(name: str) -> Markup:
+    """A symbol of icons.svg."""
+    return _symbol(name, headers.asset("icons.svg"))
+
+
+@lru_cache(256)
+def _symbol(name: str, address: str) -> Markup:
+    return Markup(f'<svg class="icon" aria-hidden="true"><use href="{escape(address)}#{escape(name)}"/></svg>')
+
+
 def clock(value: datetime) -> str:
     """Time of day if today, else with the date."""
-    local, today = _local(value), _local(now()).date()
+    return _clock(_local(value))
+
+
+def _clock(local: datetime) -> str:
+    today = _local(now()).date()
     if local.date() == today:
         return local.strftime("%H:%M:%S")
     return local.strftime("%d %b %H:%M" if local.year == today.year else "%d %b %Y")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from flask import Flask
+from flask import Flask, g
 from markupsafe import Markup, escape
 
 from ...jobs.core.states import State
@@ -49,9 +49,23 @@ class TimeChart:
 
 def labels(period: TimeRange) -> list[str]:
     """The label of each column, in the zone of the page."""
-    length = period.last - period.first
-    form = "%H:%M" if length <= timedelta(days=1, hours=1) else "%a %H:%M" if length <= timedelta(days=3) else "%d %b"
-    return [at.astimezone(cookies.zone()).strftime(form) for at in period.columns]
+    return [label for label, _ in _columns(period)]
+
+
+def _columns(period: TimeRange) -> list[tuple[str, dict[str, str]]]:
+    """The label and the URL parameters of each column, which all charts of a page share."""
+    if "chart_columns" not in g or g.chart_columns[0] != period:
+        length, zone = period.last - period.first, cookies.zone()
+        form = "%H:%M" if length <= timedelta(days=1, hours=1) else "%a %H:%M" if length <= timedelta(days=3) else "%d %b"
+        begins = [*period.columns, period.last]
+        written = [write_instant(at) for at in begins]
+        named = [at.astimezone(zone).strftime(form) for at in begins]
+        g.chart_columns = (
+            period,
+            [(label, {"from": begin, "until": end}) for label, begin, end in zip(named, written, written[1:], strict=False)],
+        )
+    found: list[tuple[str, dict[str, str]]] = g.chart_columns[1]
+    return found
 
 
 def every(history: History, *, depths: bool = True) -> list[TimeChart]:
@@ -113,9 +127,8 @@ def _lines(history: History, title: str, lines: list[Line], write: Callable[[flo
 
 def _rows(period: TimeRange, series: Sequence[Sequence[float | None]], write: Callable[[float], str]) -> list[Row]:
     rows = []
-    for at, label, values in zip(period.columns, labels(period), zip(*series, strict=True), strict=True):
+    for (label, ends), values in zip(_columns(period), zip(*series, strict=True), strict=True):
         if any(values):
-            ends = {"from": write_instant(at), "until": write_instant(at + period.step)}
             rows.append(Row(label, ends, ["" if value is None else write(value) for value in values]))
     return rows
 

@@ -53,4 +53,4 @@ def _left_out(number: int) -> str:
 
 def marked(message: str) -> Markup:
     """An error message in which what varies between the failures of a group is marked."""
-    return Markup("").join(Markup("<mark>{}</mark>").format(text) if varies else escape(text) for text, varies in pieces(message))
+    return Markup("".join(f"<mark>{escape(text)}</mark>" if varies else escape(text) for text, varies in pieces(message)))
