@@ -32,12 +32,12 @@ class Facets:
     looked_at: int
 
 
-def facets(session: Session, query: Query) -> Facets:
+def facets(session: Session, query: Query, *, budget_s: float = BUDGET_S) -> Facets:
     """Return the facets of the newest jobs that match a query."""
     place = Place(session)
     conditions, extent = query.conditions(place), Extent.of(place, query).again(FIRST)
     rows: list[tuple[str | None, str, str, str | None]] = []
-    for low, high in extent.stretches(BUDGET_S):
+    for low, high in extent.stretches(budget_s):
         statement = select(Job.actor, Job.queue, Job.source, Job.error).where(Job.seq >= low, Job.seq < high, *conditions)
         found = session.execute(statement.order_by(Job.seq.desc()).limit(SAMPLE - len(rows)), texts.between(low, high))
         rows += [(actor, queue, source, error) for actor, queue, source, error in found]

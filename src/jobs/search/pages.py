@@ -7,6 +7,7 @@ from there. So no page is slow, and no index is needed for a query made once a y
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -23,10 +24,10 @@ from .extent import FIRST, Extent
 from .query import Query
 from .texts import Place
 
-#: time budget in seconds for a page of jobs; with its counts and facets a page of the console takes less than a tenth of a second
-FIND_S = 0.05
-#: time budget in seconds for all its counts
-TALLY_S = 0.02
+#: time budget in seconds for a page of jobs; and for it with its counts and facets: a page of the console then takes less than a tenth of a second
+FIND_S, PAGE_S = 0.04, 0.06
+#: time budget in seconds for all its counts; and for counts or facets of a page that has spent its own
+TALLY_S, LEAST_S = 0.02, 0.002
 #: jobs counted exactly; more are shown as "10,000+"
 MOST = 10_000
 
@@ -72,22 +73,26 @@ def find(session: Session, query: Query, *, after: int | None = None, limit: int
     return Found(jobs, None) if extent.is_through else Found(jobs, extent.reached, extent.reached)
 
 
+def left_s(begun: float, budget_s: float) -> float:
+    """Return a budget, or what a page that began then has left of its own."""
+    return max(LEAST_S, min(budget_s, PAGE_S - (time.monotonic() - begun)))
+
+
 def tally(session: Session, query: Query, *, budget_s: float = TALLY_S) -> Tally:
     """Count the jobs that match a query without its state terms, by state."""
     place = Place(session)
     conditions, extent = query.conditions(place, without="state"), Extent.of(place, query)
-    found = Tally(dict.fromkeys(State, 0))
     if not conditions:
-        _tally_all(session, found)
-        unfinished, budget_s = [State.SUCCEEDED], budget_s / 2
+        found, budget_s = tally_but_succeeded(session), budget_s / 2
     else:
+        found = Tally(dict.fromkeys(State, 0))
         # Jobs that have not succeeded are few, and their index is ordered by state.
         others = [state for state in State if state is not State.SUCCEEDED]
         _tally_some(
             session, found, others, [NOT_SUCCEEDED, *conditions], extent.again(FIRST if query.reads_texts else 10 * FIRST), budget_s * 0.6
         )
-        unfinished, budget_s = [State.SUCCEEDED], budget_s * 0.4
-    _tally_some(session, found, unfinished, conditions, extent.again(FIRST), budget_s)
+        budget_s *= 0.4
+    _tally_some(session, found, [State.SUCCEEDED], conditions, extent.again(FIRST), budget_s)
     return found
 
 
@@ -106,8 +111,9 @@ def count(session: Session, query: Query, *, up_to: int | None = None) -> dict[S
     return {State(state): number for state, number in session.execute(statement, texts.between())}
 
 
-def _tally_all(session: Session, found: Tally) -> None:
+def tally_but_succeeded(session: Session) -> Tally:
     """Count all jobs of each state but succeeded, from the index by state, up to MOST."""
+    found = Tally(dict.fromkeys(State, 0))
     others = [state for state in State if state is not State.SUCCEEDED]
     few = [select(Job.seq).where(NOT_SUCCEEDED, Job.state == state).limit(MOST + 1).subquery() for state in others]
     numbers = session.execute(select(*(select(func.count()).select_from(each).scalar_subquery() for each in few))).one()
@@ -115,6 +121,7 @@ def _tally_all(session: Session, found: Tally) -> None:
         found.states[state] = min(number, MOST)
         if number <= MOST:
             found.whole.add(state)
+    return found
 
 
 def _tally_some(session: Session, found: Tally, group: Sequence[State], conditions: list[Any], extent: Extent, budget_s: float) -> None:

@@ -32,7 +32,7 @@ def show() -> str:
     """Health, job counts, problems that need attention, what has changed, charts, and running jobs."""
     period = current_range()
     with database.read() as session:
-        tally = search.tally(session, search.parse(""))
+        tally, every = search.tally_but_succeeded(session), schedules.every(session)
         health, queues = fleet_health.look(session), queries.queues(session)
         passed = history.look(session, period)
         dead = queries.dead_since(session, now() - timedelta(days=1))
@@ -42,13 +42,13 @@ def show() -> str:
             broker=permissions.numbers(health.broker),
             numbers=overview_figures.five(tally, queues, dead, passed),
             charts=time_charts.every(passed),
-            needs=overview_figures.needs(session, queues, health.workers, tally, period),
+            needs=overview_figures.needs(session, queues, health.workers, tally, period, every),
             changes=overview_figures.changes(session, passed),
             pauses=[(each, overview_figures.waiting(each, queues)) for each in overrides.load(session).pauses(now())],
             open_breakers=[each for each in breakers.listed(session) if each.opened_at is not None],
-            is_empty=not any(tally.states.values()),
+            is_empty=not any(tally.states.values()) and not queries.page(session, limit=1).jobs,
             workers=health.workers,
-            next_due=min((each.due_at for each in schedules.every(session) if each.due_at is not None), default=None),
+            next_due=min((each.due_at for each in every if each.due_at is not None), default=None),
             queues=queues,
             running=queries.page(session, state=State.RUNNING, limit=ROWS).jobs,
         )

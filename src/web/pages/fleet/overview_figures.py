@@ -12,6 +12,7 @@ from ....jobs.alerts import alerts
 from ....jobs.failures import groups, occurrences
 from ....jobs.leases import workers
 from ....jobs.limits.overrides import Pause
+from ....jobs.read import queries
 from ....jobs.read.queries import QueueCounts
 from ....jobs.search import Tally
 from ....operations.fleet import history
@@ -31,6 +32,8 @@ ROWS = 5
 MOST_ALERTS = 20
 #: newest dead jobs looked at for those that no error group counts
 DEAD_SEEN = 20
+#: age from which they are not shown
+DEAD_SHOWN = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,16 +91,17 @@ class Changes:
     schedules: list[tuple[Schedule, ScheduleChange]]
 
 
-def needs(session: Session, queues: list[QueueCounts], alive: list[Worker], tally: Tally, period: TimeRange) -> Needs:
+def needs(
+    session: Session, queues: list[QueueCounts], alive: list[Worker], tally: Tally, period: TimeRange, every: list[Schedule]
+) -> Needs:
     """Collect the problems that need attention."""
     present = now()
     served = workers.served(alive)
     unserved = [each.queue for each in queues if each.queued and each.queue not in served]
-    due = [each for each in schedules.every(session) if each.due_at is not None and each.due_at < present - LATE and each.paused_at is None]
-    shown = groups.page(session, limit=ROWS, may_see=permissions.sight()).groups
+    due = [each for each in every if each.due_at is not None and each.due_at < present - LATE and each.paused_at is None]
     return Needs(
         alerts=alerts.unmuted(session)[:MOST_ALERTS],
-        groups=[_group(session, each, period) for each in shown if each.recovered_at is None],
+        groups=_groups(session, period),
         stalled=search.find(session, search.parse("is:stalled"), limit=ROWS).jobs,
         late=[(each, present - each.due_at) for each in due if each.due_at is not None][:ROWS],
         unserved=unserved,
@@ -106,18 +110,29 @@ def needs(session: Session, queues: list[QueueCounts], alive: list[Worker], tall
     )
 
 
-def _group(session: Session, group: FailureGroup, period: TimeRange) -> ErrorGroup:
-    newest = next(iter(groups.samples(session, group.fingerprint, limit=1)), None)
-    dead, is_more = occurrences.dead(session, group.fingerprint)
-    trend = occurrences.by_step(session, group.fingerprint, period.first, period.last, period.step)
-    message = (newest[1].error if newest else None) or group.message
-    actor = (newest[0].actor if newest else None) or ", ".join(group.actors)
-    return ErrorGroup(group, message, actor, trend, dead, is_more, group.first_seen_at >= period.since)
+def _groups(session: Session, period: TimeRange) -> list[ErrorGroup]:
+    """Return the unresolved groups seen last that have not recovered."""
+    page = groups.page(session, limit=ROWS, may_see=permissions.sight())
+    shown = [each for each in page.groups if each.recovered_at is None]
+    messages, names = groups.newest_messages(session, shown), [each.fingerprint for each in shown]
+    dead, trends = occurrences.dead(session, names), occurrences.by_step(session, names, period.first, period.last, period.step)
+    return [
+        ErrorGroup(
+            group,
+            messages.get(group.fingerprint) or group.message,
+            ", ".join(group.actors),
+            trend,
+            *counted,
+            group.first_seen_at >= period.since,
+        )
+        for group, counted, trend in zip(shown, dead, trends, strict=True)
+    ]
 
 
 def _ungrouped(session: Session) -> list[Job]:
     """Return the newest dead jobs that no error group counts, such as jobs lost with their worker."""
-    dead = search.find(session, search.parse(f"state:{State.DEAD} created:7d"), limit=DEAD_SEEN).jobs
+    newest = queries.page(session, state=State.DEAD, limit=DEAD_SEEN).jobs
+    dead = [job for job in newest if job.created_at >= now() - DEAD_SHOWN]
     if permissions.in_force() is not None:
         return dead[:ROWS]  # a limited caller may not see the groups
     grouped = occurrences.grouped(session, [(job.seq, job.attempt) for job in dead])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,8 +10,9 @@ from typing import Any
 from ....jobs import State, search
 from ....jobs.read import queries
 from ....jobs.search import Query, QueryError, Tally
-from ....jobs.search.facets import Facets, facets, facets_of
+from ....jobs.search.facets import BUDGET_S, Facets, facets, facets_of
 from ....jobs.search.fields import FIELDS
+from ....jobs.search.pages import TALLY_S, left_s
 from ....operations.format.list_filters import read_filter
 from ....operations.jobs import job_documents
 from ....operations.jobs.rows import Job
@@ -57,13 +59,15 @@ class Listing:
         limit = ROWS
         if parameters.get("limit", "").isdecimal():
             limit = max(1, min(int(parameters["limit"][:6]), MOST_ROWS))
+        begun = time.monotonic()
         with database.read() as session:
             found = search.find(session, wanted.query, after=wanted.after, limit=limit)
             is_all = found.next is None and wanted.after is None and not wanted.query.states()
             if is_all or found.searched_to is not None:
                 counted, common = search.tally_of(found), facets_of(found.jobs)
             else:
-                counted, common = search.tally(session, wanted.query), facets(session, wanted.query)
+                counted = search.tally(session, wanted.query, budget_s=left_s(begun, TALLY_S))
+                common = facets(session, wanted.query, budget_s=left_s(begun, BUDGET_S))
             saved, more = saved_views.of(session, visitor), completions(session, f"{wanted.query.text} " if wanted.query.text else "")
         return cls(wanted.query, saved, more, wanted.after, found.jobs, found.next, found.searched_to, counted, common)
 
