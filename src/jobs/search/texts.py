@@ -31,6 +31,8 @@ TAIL = 1_000
 LATE = 5_000
 #: trigrams of a number that are looked up
 MOST_TRIGRAMS = 5
+#: a number so long that few texts hold its trigrams
+_LONG_NUMBER = re.compile(r"[0-9]{5,}")
 #: texts per transaction: few enough not to block others
 AT_ONCE = 500
 
@@ -137,6 +139,9 @@ def _has(text: Any, needle: str, *, is_sqlite: bool) -> ColumnElement[bool]:
         # FTS5 reads each trigram's list to its end: lists of digits are short, those of words may hold every job.
         chosen = " ".join(f'"{number}"' for number in dict.fromkeys(numbers[:MOST_TRIGRAMS]))
         return and_(literal_column("job_texts").op("MATCH")(chosen), _position(text, needle, is_sqlite) > 0)
+    if not is_sqlite and (run := _LONG_NUMBER.search(needle)) and run[0] != needle:
+        # PostgreSQL reads the lists of all trigrams, too: those of the word beside the number may hold every job.
+        return and_(text.like(_seen(f"%{run[0]}%")), _position(text, needle, is_sqlite) > 0)
     special = any(character in needle for character in "%_\\")
     if not special:
         return text.like(_seen(f"%{needle}%"))  # type: ignore[no-any-return]

@@ -18,6 +18,7 @@ from src.jobs.search.facets import facets
 from src.jobs.upkeep import retention
 from src.sql.clock import now
 from src.sql.database import Database, read, write
+from tests.harness import plans
 from tests.harness.jobs import submitted
 
 pytestmark = pytest.mark.both_stores
@@ -240,3 +241,27 @@ def test_days_are_days_of_the_pages_zone(database: Database) -> None:
     assert found("created:>=2026-03-01 created:<2027-01-01") == {job}
     assert found("created:<=2026-03-01") == {job}
     assert found("created:<2026-03-01") == set()
+
+
+def test_a_word_with_a_long_number_is_found_by_the_trigrams_of_the_number_alone(database: Database) -> None:
+    """PostgreSQL would read the lists of the word's trigrams, too, which may hold every job."""
+    wanted, _, _ = made(database, "person1234567"), made(database, "customer1234567"), made(database, "person7654321")
+    with write() as session:
+        texts.write_new(session)
+    with plans.recorded(database) as statements:
+        assert found("person1234567") == {wanted}
+    assert found("1234567 -person1234567") != found("person1234567")
+    assert "'%%person1234567%%'" not in " ".join(statements)
+
+
+def test_a_search_by_schedule_looks_up_the_ticks_of_the_searched_jobs_alone(database: Database) -> None:
+    made(database)
+    with plans.recorded(database) as statements:
+        found("schedule:nightly*")
+    [statement] = [each for each in statements if "schedule_ticks" in each]
+    with database.engine.connect() as connection:
+        verb = "EXPLAIN QUERY PLAN" if database.is_sqlite else "EXPLAIN"
+        if not database.is_sqlite:
+            connection.exec_driver_sql("SET enable_seqscan = off")
+        plan = "\n".join(row[-1] for row in connection.exec_driver_sql(f"{verb} {statement}", statements[statement]))
+    assert "ix_schedule_ticks_job" in plan
