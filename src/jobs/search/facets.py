@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -17,9 +18,10 @@ from .query import Query
 from .texts import Place
 
 #: jobs sampled
-SAMPLE = 2_000
+SAMPLE = 1_000
 #: time budget in seconds
 BUDGET_S = 0.01
+_KIND = re.compile(r"[A-Za-z_][\w.]*(?=:|$)")
 #: values shown per field
 SHOWN = 8
 
@@ -36,11 +38,11 @@ def facets(session: Session, query: Query, *, budget_s: float = BUDGET_S) -> Fac
     """Return the facets of the newest jobs that match a query."""
     place = Place(session)
     conditions, extent = query.conditions(place), Extent.of(place, query).again(FIRST)
-    rows: list[tuple[str | None, str, str, str | None]] = []
+    rows: list[Any] = []
     for low, high in extent.stretches(budget_s):
         statement = select(Job.actor, Job.queue, Job.source, Job.error).where(Job.seq >= low, Job.seq < high, *conditions)
         found = session.execute(statement.order_by(Job.seq.desc()).limit(SAMPLE - len(rows)), texts.between(low, high))
-        rows += [(actor, queue, source, error) for actor, queue, source, error in found]
+        rows += found
         if len(rows) >= SAMPLE:
             break
     return _of(rows)
@@ -51,11 +53,10 @@ def facets_of(jobs: Iterable[Job]) -> Facets:
     return _of([(job.actor, job.queue, job.source, job.error) for job in jobs])
 
 
-def _of(rows: Sequence[tuple[str | None, str, str, str | None]]) -> Facets:
-    counters = {"actor": Counter[str](), "queue": Counter[str](), "source": Counter[str](), "error": Counter[str]()}
-    for actor, queue, source, error in rows:
-        kind = re.match(r"[A-Za-z_][\w.]*(?=:|$)", error or "")
-        for name, value in (("actor", actor), ("queue", queue), ("source", source), ("error", kind[0] if kind else None)):
-            if value:
-                counters[name][value] += 1
+def _of(rows: Sequence[Any]) -> Facets:
+    actors, queues, sources, errors = zip(*rows, strict=True) if rows else ((), (), (), ())
+    kinds = [kind[0] for error in errors if error and (kind := _KIND.match(error))]
+    counters = {"actor": Counter(actors), "queue": Counter(queues), "source": Counter(sources), "error": Counter(kinds)}
+    for counter in counters.values():
+        counter.pop(None, None)
     return Facets({name: counter.most_common(SHOWN) for name, counter in counters.items() if counter}, len(rows))

@@ -25,9 +25,9 @@ from .query import Query
 from .texts import Place
 
 #: time budget in seconds for a page of jobs; and for it with its counts and facets: a page of the console then takes less than a tenth of a second
-FIND_S, PAGE_S = 0.04, 0.06
+FIND_S, PAGE_S = 0.04, 0.05
 #: time budget in seconds for all its counts; and for counts or facets of a page that has spent its own
-TALLY_S, LEAST_S = 0.02, 0.002
+TALLY_S, LEAST_S = 0.015, 0.002
 #: jobs counted exactly; more are shown as "10,000+"
 MOST = 10_000
 
