@@ -26,6 +26,7 @@ from ..broker.options.limits import policies_of
 from ..broker.recover.heartbeat import Beat
 from ..broker.recover.relay import Relay
 from ..jobs.leases.heartbeats import Role
+from ..jobs.upkeep import row_counting
 from ..jobs.upkeep.retention import Sweep
 from ..logs import configure_logs, get_logger
 from ..schedules.rows import queries
@@ -217,6 +218,7 @@ def main() -> None:
     chores = (
         Chore("tidy", partial(housekeeping.tidy, Sweep(), clock.stopping), every_s=housekeeping.TIDY_S, may_take_s=housekeeping.CLEAN_UP_S),
         Chore("keep_up", housekeeping.KeepUp(), every_s=housekeeping.KEEP_UP_S),
+        Chore("count_rows", housekeeping.count_rows, every_s=row_counting.EVERY_S),
         Chore("watch", fleet_watch.check, every_s=fleet_watch.CHECK_S),
         Chore("forecasts", partial(housekeeping.sample_forecasts, policies_of(broker)), every_s=housekeeping.FORECASTS_S),
         Chore("tidy_files", housekeeping.tidy_files, every_s=housekeeping.TIDY_FILES_S, may_take_s=housekeeping.CLEAN_UP_S),

@@ -25,10 +25,12 @@ from ..jobs.forecasts import forecast, records
 from ..jobs.leases import heartbeats
 from ..jobs.leases.workers import forget_old
 from ..jobs.limits.admission import Policy
+from ..jobs.read.row_counts import Subject
 from ..jobs.search import texts
-from ..jobs.upkeep import activity, ended_counts, job_totals, queue_samples, retention, usage_counts, worker_samples
+from ..jobs.upkeep import activity, ended_counts, job_totals, queue_samples, retention, row_counting, usage_counts, worker_samples
 from ..jobs.upkeep.retention import Sweep
 from ..logs import get_logger
+from ..mail import deliveries
 from ..schedules.edit import declared_schedules
 from ..schedules.rows import retention as ticks_retention
 from ..schedules.rows.makers import Maker
@@ -163,6 +165,22 @@ def keep_up() -> bool:
         with guarded("not_kept_up", what=note.__module__):
             complete += _keep_up(note, at_once)
     return complete == 1 + len(notes)
+
+
+def count_rows() -> None:
+    """Count the rows of tables that are too long to be counted on a request, unless another scheduler has a moment ago."""
+    try:
+        with read() as session:
+            found = row_counting.count(session, {Subject.DELIVERIES: deliveries.whole_counts}) if row_counting.is_due(session) else {}
+        if found:
+            with write() as session:
+                row_counting.store(session, found)
+    except IntegrityError:
+        log.debug("another_scheduler_was_faster")
+    except Exception as error:
+        if not is_outage(error):
+            raise
+        log_outage(log, "counting_waits_for_sql", error)
 
 
 def _count_ended() -> bool:

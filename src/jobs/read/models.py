@@ -1,14 +1,16 @@
 """Tables of statistics, each for spans of several lengths: ended jobs by actor and queue, their totals, depths of queues, memory of workers.
 
-All outlive the jobs and processes that they count.
+All outlive the jobs and processes that they count. And the present number of rows of long tables.
 """
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from sqlalchemy import BigInteger, Float, SmallInteger, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from ...sql.columns import Base
+from ...sql.columns import Base, UtcDateTime
 from ..core.models import words
 from ..core.states import State
 
@@ -74,3 +76,15 @@ class WorkerMemory(Base):
     worker: Mapped[str] = mapped_column(String(255), primary_key=True)  # host:pid
     memory_bytes: Mapped[int] = mapped_column(BigInteger)
     jobs_done: Mapped[int] = mapped_column(BigInteger)  # since the start of the process
+
+
+class RowCount(Base):
+    """Number of rows of a table in a state, as the scheduler has counted them last."""
+
+    __tablename__ = "row_counts"
+
+    subject: Mapped[str] = mapped_column(String(16), primary_key=True)
+    name: Mapped[str] = mapped_column(String(255), primary_key=True)  # of a queue; "": of the whole table
+    state: Mapped[str] = mapped_column(String(16), primary_key=True)
+    number: Mapped[int] = mapped_column(BigInteger)
+    counted_at: Mapped[datetime] = mapped_column(UtcDateTime)

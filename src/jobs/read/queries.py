@@ -16,6 +16,8 @@ from ...sql.statements import Single
 from ..core.errors import AmbiguousId
 from ..core.models import BACKLOG_STATES, Job
 from ..core.states import State, listed
+from . import row_counts
+from .row_counts import ALL, COUNTED, Counts, Subject
 
 #: characters of an id prefix that suffice to look a job up
 SHORT_ID = 8
@@ -152,9 +154,29 @@ def counts(session: Session) -> dict[State, int]:
 
 
 def counts_but_succeeded(session: Session) -> dict[State, int]:
-    """Return the number of jobs in each state except succeeded, which would be most rows."""
-    found = dict(session.execute(select(Job.state, func.count()).where(NOT_SUCCEEDED).group_by(Job.state)).all())
-    return {state: found.get(state, 0) for state in State if state is not State.SUCCEEDED}
+    """Return the number of jobs in each state except succeeded. Of a state with more than COUNTED jobs, as the scheduler has counted them."""
+    found = counts_up_to(session, COUNTED)
+    if all(number <= COUNTED for number in found.values()):
+        return found
+    kept = row_counts.latest(session, Subject.JOBS)
+    if kept is None:
+        kept = whole_counts(session)
+    return {state: number if number <= COUNTED else max(number, kept.get((ALL, state), 0)) for state, number in found.items()}
+
+
+def counts_up_to(session: Session, most: int) -> dict[State, int]:
+    """Return the number of jobs in each state except succeeded, from the index by state; more than `most` are not counted on."""
+    states = [state for state in State if state is not State.SUCCEEDED]
+    few = [select(Job.seq).where(NOT_SUCCEEDED, Job.state == state).limit(most + 1).subquery() for state in states]
+    numbers = session.execute(select(*(select(func.count()).select_from(each).scalar_subquery() for each in few))).one()
+    return dict(zip(states, numbers, strict=True))
+
+
+def whole_counts(session: Session) -> Counts:
+    """Count all jobs that have not succeeded, by state."""
+    return {
+        (ALL, state): number for state, number in session.execute(select(Job.state, func.count()).where(NOT_SUCCEEDED).group_by(Job.state))
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,11 +217,22 @@ def queues(session: Session) -> list[QueueCounts]:
 
 
 def backlog(session: Session) -> dict[str, dict[State, int]]:
-    """Map each queue to its jobs that wait for a due time or for an operator, by state; counted in an index of their own."""
+    """Map each queue to its jobs that wait for a due time or for an operator, by state. More than COUNTED: as the scheduler has counted them."""
+    few = select(Job.queue, Job.state).where(BACKLOG).limit(COUNTED + 1).subquery()
+    counted = session.execute(select(few.c.queue, few.c.state, func.count()).group_by(few.c.queue, few.c.state)).all()
+    numbers: Counts | None = {(queue, state): number for queue, state, number in counted}
+    if sum(number for _, _, number in counted) > COUNTED:
+        numbers = row_counts.latest(session, Subject.BACKLOG)
     found: dict[str, dict[State, int]] = {}
-    for queue, state, number in session.execute(select(Job.queue, Job.state, func.count()).where(BACKLOG).group_by(Job.queue, Job.state)):
+    for (queue, state), number in (whole_backlog(session) if numbers is None else numbers).items():
         found.setdefault(queue, {})[State(state)] = number
     return found
+
+
+def whole_backlog(session: Session) -> Counts:
+    """Count all jobs that wait for a due time or for an operator, by queue and state, in an index of their own."""
+    counted = select(Job.queue, Job.state, func.count()).where(BACKLOG).group_by(Job.queue, Job.state)
+    return {(queue, state): number for queue, state, number in session.execute(counted)}
 
 
 def oldest_queued(session: Session, queue: str, *, limit: int = 10) -> list[Job]:

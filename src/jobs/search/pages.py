@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 
 from ..core.models import Job
 from ..core.states import State
+from ..read import queries
 from ..read.queries import NOT_SUCCEEDED
 from . import texts
 from .extent import FIRST, Extent
@@ -113,15 +114,9 @@ def count(session: Session, query: Query, *, up_to: int | None = None) -> dict[S
 
 def tally_but_succeeded(session: Session) -> Tally:
     """Count all jobs of each state but succeeded, from the index by state, up to MOST."""
-    found = Tally(dict.fromkeys(State, 0))
-    others = [state for state in State if state is not State.SUCCEEDED]
-    few = [select(Job.seq).where(NOT_SUCCEEDED, Job.state == state).limit(MOST + 1).subquery() for state in others]
-    numbers = session.execute(select(*(select(func.count()).select_from(each).scalar_subquery() for each in few))).one()
-    for state, number in zip(others, numbers, strict=True):
-        found.states[state] = min(number, MOST)
-        if number <= MOST:
-            found.whole.add(state)
-    return found
+    numbers = queries.counts_up_to(session, MOST)
+    whole = {state for state, number in numbers.items() if number <= MOST}
+    return Tally({state: min(numbers.get(state, 0), MOST) for state in State}, whole)
 
 
 def _tally_some(session: Session, found: Tally, group: Sequence[State], conditions: list[Any], extent: Extent, budget_s: float) -> None:

@@ -18,6 +18,7 @@ from ...jobs.batches.models import Batch
 from ...jobs.core.models import FailureGroup, Job, Worker
 from ...jobs.core.workflow_models import StoredWorkflow
 from ...jobs.limits.models import BreakerState, Control
+from ...jobs.read.models import RowCount
 from ...jobs.read.usage_models import Usage
 from ...reports.archive import Report
 from ...schedules.rows.models import Schedule
@@ -59,6 +60,7 @@ def _criteria(limited: Sight, queues: frozenset[str], own_queues: frozenset[str]
     jobs = Job.__table__.alias()
     foreign = exists(select(jobs.c.seq).where(jobs.c.workflow_seq == StoredWorkflow.seq, not_(_among(jobs.c.actor, limited))))
     criteria += [with_loader_criteria(StoredWorkflow, ~foreign, include_aliases=True), with_loader_criteria(FailureGroup, false())]
+    criteria += [with_loader_criteria(RowCount, false())]  # counts of every actor's jobs
     schedules = Schedule.__table__.alias()
     seen_schedules = select(schedules.c.name).where(_among(schedules.c.actor, limited))
     for alert in (Alert, AlertMute):

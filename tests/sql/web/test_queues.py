@@ -11,7 +11,10 @@ from src.broker.recover import management
 from src.broker.recover.management import Overview, QueueNumbers
 from src.jobs import State
 from src.jobs.core.models import Job
+from src.jobs.read import queries
+from src.jobs.upkeep import row_counting
 from src.operations.people.roles import Role
+from src.scheduling import housekeeping
 from src.sql.clock import now
 from src.sql.database import write
 from tests.harness.site import Site, in_words
@@ -84,3 +87,14 @@ def test_a_purge_cancels_what_waits_and_nothing_else(site: Site) -> None:
     assert lines("queue.purge") == 1
     assert lines("job.cancel") == 150
     assert program.post("/api/v1/queues/default/purge", {}).get_json()["count"] == 1
+
+
+def test_a_limited_caller_never_sees_counts_of_other_actors_jobs(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(3, state=State.DEAD)
+    for module in (queries, row_counting):
+        monkeypatch.setattr(module, "COUNTED", 1)
+    housekeeping.count_rows()
+    everyone, limited = site.browser(Role.VIEWER), site.browser(Role.VIEWER, actors=["mul"])
+
+    assert [row["dead"] for row in everyone.get("/queues?format=json").get_json()["queues"] if row["queue"] == "default"] == [3]
+    assert [row["dead"] for row in limited.get("/queues?format=json").get_json()["queues"] if row["queue"] == "default"] == [0]
