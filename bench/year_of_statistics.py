@@ -13,7 +13,7 @@ from src.jobs.read import histograms
 from src.jobs.read.ended import SPANS, minute_of
 from src.jobs.read.histograms import Histogram
 from src.jobs.read.models import JobStatistics, QueueDepth
-from src.jobs.upkeep import job_totals
+from src.jobs.upkeep import actor_weeks, job_totals
 from src.jobs.upkeep.ended_counts import KEEP
 from src.sql.clock import now
 from src.sql.database import Database
@@ -31,10 +31,11 @@ def fill(database: Database, rate: int, queues: dict[str, str]) -> int:
         while part := list(islice(rows, AT_ONCE)):
             store_rows(database, table, part)
             written += len(part)
-    more = True
-    while more:
-        with database.write() as session:
-            more = bool(job_totals.fill_older(session))
+    for sum_up in (job_totals.fill_older, actor_weeks.fill):
+        more = True
+        while more:
+            with database.write() as session:
+                more = bool(sum_up(session))
     return written
 
 

@@ -27,7 +27,17 @@ from ..jobs.leases.workers import forget_old
 from ..jobs.limits.admission import Policy
 from ..jobs.read.row_counts import Subject
 from ..jobs.search import texts
-from ..jobs.upkeep import activity, ended_counts, job_totals, queue_samples, retention, row_counting, usage_counts, worker_samples
+from ..jobs.upkeep import (
+    activity,
+    actor_weeks,
+    ended_counts,
+    job_totals,
+    queue_samples,
+    retention,
+    row_counting,
+    usage_counts,
+    worker_samples,
+)
 from ..jobs.upkeep.retention import Sweep
 from ..logs import get_logger
 from ..mail import deliveries
@@ -111,6 +121,8 @@ def tidy(sweep: Sweep | None = None, stopping: Event | None = None) -> None:
                 prune(session)
         with guarded("not_kept_up", what=job_totals.__name__):
             _keep_up(job_totals.fill_older, job_totals.AT_ONCE)
+        with guarded("not_kept_up", what=actor_weeks.__name__):
+            _keep_up(actor_weeks.fill, actor_weeks.AT_ONCE)
         _prune(sweep or Sweep(), stopping or Event())
     except Exception as error:
         if not is_outage(error):

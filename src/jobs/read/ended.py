@@ -23,6 +23,7 @@ from .models import ALL, JobStatistics, JobTotals
 MINUTE_US = 60_000_000
 #: lengths of the counted spans, in minutes
 SPANS = (1, 10, 60, 1_440)
+_STATES = {state.value: state for state in State}
 #: name of an actor that is not known
 UNKNOWN = "?"
 
@@ -43,6 +44,10 @@ _NEWEST: dict[type[JobStatistics] | type[JobTotals], dict[str, Any]] = {
     for table in (JobStatistics, JobTotals)
 }
 _RUNS = plain("SELECT actor, runs FROM job_statistics WHERE span = :span AND minute >= :begin AND minute < :end AND runs <> ''")
+#: a week: the longest range of statistics by day that is summed
+WEEK = 7 * 1_440
+_WEEKS = plain("SELECT min(week), max(week) FROM actor_runs")
+_RUNS_OF_WEEKS = plain("SELECT actor, runs FROM actor_runs WHERE week >= :begin AND week < :end AND runs <> ''")
 _BUCKETS = """
     SELECT minute / :step AS number, actor, queue, state, count(*), sum(attempt), coalesce(sum(wait), 0), coalesce(sum(run), 0), wait_bucket, run_bucket
     FROM (
@@ -66,7 +71,8 @@ class Ended:
     runs: Histogram = field(default_factory=Histogram)
 
     def add(self, state: str, jobs: int, attempts: int, wait_us: int, run_us: int) -> None:
-        self.jobs[State(state)] = self.jobs.get(State(state), 0) + int(jobs)
+        reached = _STATES[state]  # not State(state): charts add thousands of rows
+        self.jobs[reached] = self.jobs.get(reached, 0) + int(jobs)
         self.attempts += int(attempts)
         self.wait_us += int(wait_us)
         self.run_us += int(run_us)
@@ -139,8 +145,9 @@ def over_time(
     for number, of_actor, state, *sums, waits, runs in found:
         if into := place(number, of_actor):
             into.add(state, *sums)
-            histograms.add(waits, into.waits)
-            histograms.add(runs, into.runs)
+            if durations:
+                histograms.add(waits, into.waits)
+                histograms.add(runs, into.runs)
     for number, of_actor, _, state, *sums, wait, ran in buckets(session, counted, last, origin=first, step=length, **only):
         if into := place(number, of_actor):
             into.add(state, *sums)
@@ -152,11 +159,24 @@ def runs_by_actor(session: Session, since: datetime, until: datetime, series: Se
     """Return the run times of each actor over a whole period, of which `series` has the jobs that are not counted yet with their durations."""
     first, last = minute_of(since), minute_of(until)
     found = {actor: sum((each.runs for each in columns), Histogram()) for actor, columns in series.items()}
-    for span, begin, end in _spans(first, min(last, max(first, counted_to(session)))):
-        for actor, runs in run(session, _RUNS, span=span, begin=begin, end=end):
-            if actor in found:
-                histograms.add(runs, found[actor])
+    for actor, runs in _run_times(session, first, min(last, max(first, counted_to(session)))):
+        if actor in found:
+            histograms.add(runs, found[actor])
     return found
+
+
+def _run_times(session: Session, first: int, counted: int) -> Iterator[tuple[str, str]]:
+    """Read the run times of actors: by weeks where they are summed, else by spans."""
+    oldest, newest = run(session, _WEEKS)[0]
+    begin = max(-(-first // WEEK) * WEEK, oldest or 0)
+    end = begin if newest is None else min(counted // WEEK * WEEK, newest + WEEK)
+    if begin < end:
+        yield from run(session, _RUNS_OF_WEEKS, begin=begin, end=end)
+    else:
+        begin = end = counted
+    for part in ((first, begin), (end, counted)):
+        for span, low, high in _spans(*part):
+            yield from run(session, _RUNS, span=span, begin=low, end=high)
 
 
 def count_buckets(into: Ended, jobs: int, wait: int | None, ran: int | None) -> None:

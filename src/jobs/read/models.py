@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, Float, SmallInteger, String, Text
+from sqlalchemy import BigInteger, Float, Index, SmallInteger, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ...sql.columns import Base, UtcDateTime
@@ -22,6 +22,8 @@ class JobStatistics(Base):
     """Jobs of an actor and a queue that reached a final state within a span, with how long they waited and ran."""
 
     __tablename__ = "job_statistics"
+    # Lists of actors read a number of jobs from many rows: without the index, the histograms of each, too.
+    __table_args__ = (Index("ix_job_statistics_actor", "span", "minute", "actor", "state", "jobs"),)
 
     span: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)  # in minutes: one of SPANS
     minute: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)  # its first one, counted from 1970
@@ -50,6 +52,16 @@ class JobTotals(Base):
     wait_us: Mapped[int] = mapped_column(BigInteger)
     run_us: Mapped[int] = mapped_column(BigInteger)
     waits: Mapped[str] = mapped_column(Text)
+    runs: Mapped[str] = mapped_column(Text)
+
+
+class ActorRuns(Base):
+    """Sums of the daily `job_statistics` of a week that is over: the run times of an actor, for ranges of months."""
+
+    __tablename__ = "actor_runs"
+
+    week: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)  # its first minute
+    actor: Mapped[str] = mapped_column(String(255), primary_key=True)
     runs: Mapped[str] = mapped_column(Text)
 
 

@@ -21,7 +21,7 @@ from ..core.models import Job
 from ..read import ended, histograms
 from ..read.ended import MINUTE_US, SPANS, Ended, counted_to, instant_of, minute_of
 from ..read.models import JobStatistics, JobTotals, QueueDepth
-from . import job_totals
+from . import actor_weeks, job_totals
 from .job_totals import SUMS, row, upsert
 
 log = get_logger(__name__)
@@ -108,6 +108,7 @@ def prune(session: Session) -> None:
         before = min(counted // longer * longer, minute_of(now() - kept))
         for table in (JobStatistics, JobTotals, QueueDepth):
             session.execute(delete(table).where(table.span == span, table.minute < before))
+    actor_weeks.prune(session, KEEP[SPANS[-1]])
 
 
 def _minutes(session: Session, first: int, last: int) -> dict[_Key, Ended]:

@@ -1,6 +1,6 @@
-"""Kept counts of rows, and an index of missed ticks.
+"""Kept counts of rows, run times of actors by week, and indexes of missed ticks and of the jobs of each actor.
 
-PostgreSQL builds the index afterwards (`late_indexes.py`); in SQLite the scheduler waits for one scan of the ticks.
+PostgreSQL builds the indexes afterwards (`late_indexes.py`); in SQLite the scheduler waits for one scan of ticks and statistics.
 """
 
 from __future__ import annotations
@@ -13,7 +13,10 @@ down_revision = "0046"
 branch_labels = None
 depends_on = None
 
-_INDEX = "ix_schedule_ticks_missed"
+_INDEXES = {
+    "ix_schedule_ticks_missed": "schedule_ticks (schedule_id, decided_at) WHERE state = 'missed'",
+    "ix_job_statistics_actor": "job_statistics (span, minute, actor, state, jobs)",
+}
 
 
 def upgrade() -> None:
@@ -25,10 +28,19 @@ def upgrade() -> None:
         sa.Column("number", sa.BigInteger(), nullable=False),
         sa.Column("counted_at", sa.DateTime(timezone=True).with_variant(sa.BigInteger(), "sqlite"), nullable=False),
     )
+    op.create_table(
+        "actor_runs",
+        sa.Column("week", sa.BigInteger(), primary_key=True, autoincrement=False),
+        sa.Column("actor", sa.String(255), primary_key=True),
+        sa.Column("runs", sa.Text(), nullable=False),
+    )
     if op.get_bind().dialect.name == "sqlite":
-        op.execute(f"CREATE INDEX {_INDEX} ON schedule_ticks (schedule_id, decided_at) WHERE state = 'missed'")
+        for name, covered in _INDEXES.items():
+            op.execute(f"CREATE INDEX {name} ON {covered}")
 
 
 def downgrade() -> None:
-    op.execute(f"DROP INDEX IF EXISTS {_INDEX}")
+    for name in _INDEXES:
+        op.execute(f"DROP INDEX IF EXISTS {name}")
+    op.drop_table("actor_runs")
     op.drop_table("row_counts")
