@@ -17,7 +17,7 @@ from ..read.models import ActorRuns, JobStatistics
 #: weeks summed in one transaction
 AT_ONCE = 1
 DAY = SPANS[-1]
-#: age from which the counts of a day change no more
+#: age from which the counts of a day no longer change
 SETTLED = timedelta(days=1)
 
 
