@@ -14,18 +14,23 @@ from pathlib import Path
 import pytest
 
 from src.broker.isolate import process_tree
+from src.jobs.leases import heartbeats
+from src.jobs.leases.heartbeats import Role
 from src.settings import Settings
+from src.sql.database import Database
 from src.up.data.data_folder import Folder
 from src.up.parts.part import Part
 from src.up.supervisor import Supervisor
 from tests.harness import ROOT
+from tests.harness.stores import only_on
 from tests.harness.waiting import eventually
 
-#: `./run up` on a terminal, with one part that only sleeps
+#: `./run up` on a terminal, with one part that only sleeps, or with a scheduler that may be silent for so many seconds
 UP = """
 import fcntl, signal, subprocess, sys, termios
 from pathlib import Path
 from src.settings import Settings
+from src.up.checks import pulses
 from src.up.parts import launch
 from src.up.data.data_folder import Folder
 from src.up.parts.part import Part
@@ -34,6 +39,10 @@ from src.up.supervisor import Supervisor
 
 class SmallStart(supervisor.Start):
     def run(self):
+        if sys.argv[2:]:
+            pulses.REPLACE_AFTER_S = float(sys.argv[2])
+            self._here.add("scheduler", "scheduler")
+            return
         program = [sys.executable, "-c", "import time; time.sleep(300)"]
         self._here.launch(Part("worker", "worker-1", lambda: subprocess.Popen(program, start_new_session=True, preexec_fn=launch.with_supervisor())))
 
@@ -96,6 +105,32 @@ def test_it_goes_on_when_its_output_is_not_read_any_more(tmp_path: Path) -> None
     eventually(lambda: [record.pid for record in folder.read_state().alive] not in ([], [part]), what="it has replaced the part")
     process.terminate()
     assert process.wait(30) == 0
+
+
+@only_on("sqlite", by="database_url")  # which one plays no part here
+def test_a_scheduler_that_stands_still_is_replaced(database: Database, tmp_path: Path) -> None:
+    environment = {"CALLBOARD_BROKER_URL": "amqp://127.0.0.1:1/", "CALLBOARD_HEARTBEAT_INTERVAL": "0.2"}
+
+    def beating() -> list[int]:
+        with database.read() as session:
+            found = [each for each in heartbeats.alive(session, Role.SCHEDULER) if each.heartbeat_at > each.started_at]
+            return [each.pid for each in found[-1:]]  # its second heartbeat: it has had a pulse
+
+    with open(tmp_path / "said", "wb") as said:
+        command = [sys.executable, "-c", UP, str(tmp_path), "3"]
+        process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environment}, stdin=subprocess.DEVNULL, stdout=said)
+    try:
+        eventually(beating, deadline_s=60)
+        [first] = beating()
+        os.kill(first, signal.SIGSTOP)
+        eventually(lambda: beating() not in ([], [first]), deadline_s=60)
+        assert not process_tree.living([first])
+        assert "scheduler has no pulse: restarting it" in (tmp_path / "said").read_text()
+        process.terminate()
+        assert process.wait(30) == 0
+    finally:
+        process.kill()
+        process.wait()
 
 
 def test_a_part_that_cannot_be_started_and_a_full_disk_stop_nothing_else(tmp_path: Path) -> None:
