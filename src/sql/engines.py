@@ -121,10 +121,11 @@ _REACHED = {
 
 
 #: Custom plans only: a generic plan reads a range of four thousand rows like one of a million, and made searches in arguments take 280 ms
-#: instead of 40. And the server detects a vanished client as soon as the client does a vanished server: else the transaction of a host
+#: instead of 40. No compilation: at ten million jobs it took 6.5 of the 7.5 ms of a forecast's statement. And the server detects a vanished client as soon as the client does a vanished server: else the transaction of a host
 #: without power would keep its locks for two hours.
 _SESSION = {
     "plan_cache_mode": "force_custom_plan",
+    "jit": "off",
     "tcp_keepalives_idle": "10",
     "tcp_keepalives_interval": "5",
     "tcp_keepalives_count": "3",

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import Select, delete, func, insert, select, update
+from sqlalchemy.orm import Session, load_only
 
 from ...settings import get_settings
 from ...sql.clock import now
@@ -154,19 +154,20 @@ def figures(session: Session, id: str) -> Figures:
 
 def rows(session: Session, id: str, *, after: int = 0, limit: int = 100, bad: bool | None = None) -> list[Outcome]:
     """Return rows after a number, in order, with their jobs. `bad`: only invalid rows, or only valid ones."""
-    statement = (
-        select(BatchRow, Job).join(Job, Job.id == BatchRow.job_id, isouter=True)
-        .where(BatchRow.batch_id == id, BatchRow.number > after).order_by(BatchRow.number).limit(limit)
-    )  # fmt: skip
+    statement = _joined(select(BatchRow, Job), id, after, limit)
     if bad is not None:
         statement = statement.where(BatchRow.kwargs.is_(None) if bad else BatchRow.kwargs.is_not(None))
     return [Outcome(row, job) for row, job in session.execute(statement)]
 
 
 def all_rows(session: Session, id: str, *, batch: int = 500) -> Iterator[Outcome]:
-    """Yield all rows in order, loaded in batches."""
+    """Yield all rows in order, loaded in batches, of their jobs only how they ended: a file has thousands."""
+    ends = select(BatchRow, Job).options(
+        load_only(Job.id, Job.state, Job.reason, Job.result, Job.result_file, Job.error),
+        load_only(BatchRow.number, BatchRow.cells, BatchRow.problems, BatchRow.job_id),
+    )
     after = 0
-    while found := rows(session, id, after=after, limit=batch):
+    while found := [Outcome(row, job) for row, job in session.execute(_joined(ends, id, after, batch))]:
         yield from found
         after = found[-1].row.number
 
@@ -190,6 +191,11 @@ def prune(session: Session) -> None:
         ids = list(session.execute(over.limit(100)).scalars())
         session.execute(delete(BatchRow).where(BatchRow.batch_id.in_(ids)))
         session.execute(delete(Batch).where(Batch.id.in_(ids)))
+
+
+def _joined(columns: Select[BatchRow, Job], id: str, after: int, limit: int) -> Select[BatchRow, Job]:
+    joined = columns.join(Job, Job.id == BatchRow.job_id, isouter=True).where(BatchRow.batch_id == id, BatchRow.number > after)
+    return joined.order_by(BatchRow.number).limit(limit)
 
 
 def _jobs(session: Session, id: str, states: Sequence[State]) -> list[str]:

@@ -16,7 +16,7 @@ from ..core.models import Attempt
 from ..core.states import State
 
 #: newest failures of a group that are counted over time, and whose jobs are looked up: a list shows many groups
-COUNTED, LOOKED_UP = 2_000, 500
+COUNTED, LOOKED_UP = 2_000, 200
 
 _BY_STEP = """
     SELECT {number}, (#(finished_at) - :first) / :step, count(*) FROM (

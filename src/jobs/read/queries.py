@@ -23,6 +23,7 @@ from .row_counts import ALL, COUNTED, Counts, Subject
 SHORT_ID = 8
 #: opens the partial index of jobs that have not succeeded to both stores; most rows of a large table have
 NOT_SUCCEEDED = text(f"jobs.state <> '{State.SUCCEEDED}'")
+BUT_SUCCEEDED = tuple(state for state in State if state is not State.SUCCEEDED)
 #: opens the index of queued jobs: SQLite compares a condition with the index's text, not with the value of a parameter
 QUEUED = text(f"jobs.state = '{State.QUEUED}'")
 #: likewise the index of jobs that wait for a due time or for an operator
@@ -164,9 +165,8 @@ def counts_but_succeeded(session: Session) -> dict[State, int]:
     return {state: number if number <= COUNTED else max(number, kept.get((ALL, state), 0)) for state, number in found.items()}
 
 
-def counts_up_to(session: Session, most: int) -> dict[State, int]:
-    """Return the number of jobs in each state except succeeded, from the index by state; more than `most` are not counted on."""
-    states = [state for state in State if state is not State.SUCCEEDED]
+def counts_up_to(session: Session, most: int, states: Collection[State] = BUT_SUCCEEDED) -> dict[State, int]:
+    """Return the number of jobs in each of these states, not succeeded, from the index by state; of more than `most`: one more."""
     few = [select(Job.seq).where(NOT_SUCCEEDED, Job.state == state).limit(most + 1).subquery() for state in states]
     numbers = session.execute(select(*(select(func.count()).select_from(each).scalar_subquery() for each in few))).one()
     return dict(zip(states, numbers, strict=True))

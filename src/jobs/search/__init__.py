@@ -6,7 +6,7 @@ keeps the arguments searchable.
 """
 
 from .grammar import QueryError
-from .pages import Found, Tally, count, find, tally, tally_but_succeeded, tally_of
+from .pages import Found, Tally, count, find, tally, tally_of, tally_of_states
 from .query import Query, parse
 
-__all__ = ["Found", "Query", "QueryError", "Tally", "count", "find", "parse", "tally", "tally_but_succeeded", "tally_of"]
+__all__ = ["Found", "Query", "QueryError", "Tally", "count", "find", "parse", "tally", "tally_of", "tally_of_states"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -84,7 +84,7 @@ def tally(session: Session, query: Query, *, budget_s: float = TALLY_S) -> Tally
     place = Place(session)
     conditions, extent = query.conditions(place, without="state"), Extent.of(place, query)
     if not conditions:
-        found, budget_s = tally_but_succeeded(session), budget_s / 2
+        found, budget_s = tally_of_states(session), budget_s / 2
     else:
         found = Tally(dict.fromkeys(State, 0))
         # Jobs that have not succeeded are few, and their index is ordered by state.
@@ -112,9 +112,9 @@ def count(session: Session, query: Query, *, up_to: int | None = None) -> dict[S
     return {State(state): number for state, number in session.execute(statement, texts.between())}
 
 
-def tally_but_succeeded(session: Session) -> Tally:
-    """Count all jobs of each state but succeeded, from the index by state, up to MOST."""
-    numbers = queries.counts_up_to(session, MOST)
+def tally_of_states(session: Session, states: Collection[State] = queries.BUT_SUCCEEDED) -> Tally:
+    """Count all jobs of each of these states, not succeeded, from the index by state, up to MOST."""
+    numbers = queries.counts_up_to(session, MOST, states)
     whole = {state for state, number in numbers.items() if number <= MOST}
     return Tally({state: min(numbers.get(state, 0), MOST) for state in State}, whole)
 

@@ -32,7 +32,7 @@ def show() -> str:
     """Health, job counts, problems that need attention, what has changed, charts, and running jobs."""
     period = current_range()
     with database.read() as session:
-        tally, every = search.tally_but_succeeded(session), schedules.every(session)
+        tally, every = search.tally_of_states(session, overview_figures.COUNTED), schedules.every(session)
         health, queues = fleet_health.look(session), queries.queues(session)
         passed = history.look(session, period)
         dead = queries.dead_since(session, now() - timedelta(days=1))

@@ -30,6 +30,8 @@ from ....sql.clock import now
 ROWS = 5
 #: maximum alerts listed
 MOST_ALERTS = 20
+#: states counted for the five figures and held jobs; queues count the queued and running ones
+COUNTED = (State.RETRYING, State.DEAD, State.HELD)
 #: newest dead jobs looked at for those that no error group counts
 DEAD_SEEN = 20
 #: age from which they are not shown
@@ -151,8 +153,9 @@ def five(tally: Tally, queues: list[QueueCounts], dead_today: int, passed: Histo
     """The five counts: running, queued with the oldest age, retrying, dead, and the success rate."""
 
     def shown(state: State, note: str) -> Figure:
-        return Figure(state.value, counted(tally, state), f"state:{state}", note, state.value)
+        return Figure(state.value, sums.get(state) or counted(tally, state), f"state:{state}", note, state.value)
 
+    sums = {State.RUNNING: number(sum(each.running for each in queues)), State.QUEUED: number(sum(each.queued for each in queues))}
     done = State.SUCCEEDED.value
     oldest = min((each.oldest_queued_at for each in queues if each.oldest_queued_at is not None), default=None)
     succeeded, dead = passed.counts[State.SUCCEEDED], passed.counts[State.DEAD]
