@@ -97,11 +97,13 @@ def _measure(client: Any, paths: list[str], rounds: int) -> dict[str, list[float
             response.get_data()
             response.close()
     print(
-        f"\n{'address':<60} {'p50':>7} {'p95':>7} {'longest':>8} {'CPU p95':>8}  ms, {rounds} requests each; load {os.getloadavg()[0]:.1f}"
+        f"\n{'address':<60} {'p50':>7} {'p95':>7} {'longest':>8} {'CPU p50':>8} {'CPU p95':>8}  ms, {rounds} requests each; load {os.getloadavg()[0]:.1f}"
     )
     for path in sorted(paths, key=lambda path: -_p95(took[path])):
         each = took[path]
-        print(f"{path:<60} {statistics.median(each):7.0f} {_p95(each):7.0f} {max(each):8.0f} {_p95(cpu[path]):8.0f}")
+        print(
+            f"{path:<60} {statistics.median(each):7.0f} {_p95(each):7.0f} {max(each):8.0f} {statistics.median(cpu[path]):8.0f} {_p95(cpu[path]):8.0f}"
+        )
     return took
 
 
