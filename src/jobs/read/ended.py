@@ -107,6 +107,15 @@ def counted_to(session: Session, table: type[JobStatistics] | type[JobTotals] = 
     return max(0 if minute is None else minute + 1 if span == 1 else minute for span, minute in zip(SPANS[:3], newest, strict=True))
 
 
+def _whole(session: Session, counted: int, longest: int, table: type[JobStatistics] | type[JobTotals] = JobStatistics) -> int:
+    """Return the end of the span that the last counted minute is in: its row sums what is counted of it.
+
+    Without rows of minutes a row may also sum what is not counted: then it is left out.
+    """
+    newest = run(session, _NEWEST[table])[0][0]
+    return -(-counted // longest) * longest if newest is not None and newest + 1 == counted else counted
+
+
 def span_of(step: int) -> int:
     """Return the longest counted span of which a step, in minutes, is a multiple."""
     return next(span for span in reversed(SPANS) if step % span == 0)
@@ -167,6 +176,7 @@ def runs_by_actor(session: Session, since: datetime, until: datetime, series: Se
 
 def _run_times(session: Session, first: int, counted: int) -> Iterator[tuple[str, str]]:
     """Read the run times of actors: by weeks where they are summed, else by spans."""
+    counted = _whole(session, counted, SPANS[-1])
     oldest, newest = run(session, _WEEKS)[0]
     begin = max(-(-first // WEEK) * WEEK, oldest or 0)
     end = begin if newest is None else min(counted // WEEK * WEEK, newest + WEEK)
@@ -202,8 +212,8 @@ def buckets(session: Session, begin: int, end: int, *, origin: int = 0, step: in
 
 def _rows(session: Session, first: int, counted: int, length: int, only: dict[str, str], *, durations: bool) -> list[Any]:
     """Read the statistics of a period by actor. `durations`: row by row with histograms; otherwise the number of jobs of each step."""
-    found = []
-    for part in _spans(first, counted, span_of(length)):
+    found, longest = [], span_of(length)
+    for part in _spans(first, _whole(session, counted, longest), longest):
         found += _read(session, "job_statistics", part, first, length, only, durations=durations)
     return found
 
@@ -212,8 +222,10 @@ def _totals(session: Session, first: int, counted: int, length: int, queue: str 
     """Read the totals of all actors, of one queue or of all, and the rows that they sum where they are not written yet."""
     found: list[Any] = []
     only = {} if queue is None else {"queue": queue}
-    written = counted_to(session, JobTotals)
-    for span, begin, end in _spans(first, counted, span_of(length)):
+    written, longest = counted_to(session, JobTotals), span_of(length)
+    if written >= counted:
+        counted = written = _whole(session, counted, longest, JobTotals)
+    for span, begin, end in _spans(first, counted, longest):
         oldest = session.execute(select(func.min(JobTotals.minute)).where(JobTotals.span == span)).scalar()
         low = end if oldest is None else min(end, max(begin, oldest))
         high = max(low, min(end, written // span * span))

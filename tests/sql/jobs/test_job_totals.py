@@ -14,6 +14,7 @@ from src.jobs.read.models import JobTotals
 from src.jobs.upkeep import job_totals
 from src.sql.clock import now
 from src.sql.database import Database
+from tests.harness import plans
 from tests.harness.job_statistics import sums, totals
 from tests.harness.jobs import StillClock
 from tests.sql.jobs.test_ended_counts import DAY, STEP, count_all, end, end_of, shown
@@ -74,3 +75,18 @@ def test_totals_that_the_release_before_did_not_write_are_added(database: Databa
 
     assert shown(database) == {State.SUCCEEDED: 3}
     assert totals(database) == sums(database)
+
+
+def test_a_chart_that_ends_now_reads_spans_of_its_columns_alone(database: Database, time: StillClock) -> None:
+    """The row of a span that is not over sums what is counted of it."""
+    for hours in (1, 5, 30):
+        end(database, now() - timedelta(hours=hours))
+    time.forward(120)
+    count_all(database)
+    until = end_of(DAY)
+    with database.read() as session, plans.recorded(database) as statements:
+        series = ended.over_time(session, until - 3 * DAY, until, DAY)
+        by_actor = ended.over_time(session, until - 3 * DAY, until, DAY, by="actor")
+    read = [str(values) for statement, values in statements.items() if "/" in statement and "FROM job_" in statement]
+    assert sum(each.total for each in series[""]) == sum(each.total for each in by_actor["add"]) == 3
+    assert len(read) == 2
