@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any
 
 from dramatiq import Middleware
@@ -144,6 +145,9 @@ class Boot(Middleware):
         thread.process_message = self._executor.run
         thread.timeout = IDLE_S
 
+    def after_consumer_thread_boot(self, broker: Broker, thread: Any) -> None:
+        thread.stop = partial(_stop_consumer, thread)
+
     def before_worker_shutdown(self, broker: Broker, worker: Any) -> None:
         self._stops.set()
         if self._relay is not None:
@@ -225,6 +229,13 @@ class Boot(Middleware):
 
 def _has_isolated(broker: Broker) -> bool:
     return any(isolation.wants(actor) for actor in broker.actors.values())
+
+
+def _stop_consumer(thread: Any) -> None:
+    """Let a consumer's thread end now, not when its wait for deliveries is over."""
+    type(thread).stop(thread)
+    if thread.consumer is not None:
+        thread.consumer.wake()
 
 
 def _end_this_process() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from pathlib import Path
 
@@ -114,3 +115,28 @@ def test_a_quiet_load_grants_nothing_and_wakes_who_waits_when_it_is_over() -> No
     load.be_quiet(False)
     assert woken.is_set()
     assert load.reserve(1) == 1
+
+
+#: its consumers look only each five minutes whether they should stop
+PATIENT = """
+import dramatiq
+import src.actors
+from src.broker.process import single
+
+dramatiq.Worker.__init__.__kwdefaults__["worker_timeout"] = 300_000
+single.run(src.actors.broker, threads=1, queues=(), shutdown_timeout_s=300)
+"""
+
+
+def test_a_worker_that_stops_ends_with_its_jobs_and_not_when_its_consumers_look_next(quiet: Callboard, tmp_path: Path) -> None:
+    worker = Command(["-c", PATIENT], {**os.environ, **quiet.environment}, quiet.folder / "patient.log")
+    quiet.commands.append(worker)
+    message = actors.make_and_wait_deaf.send(str(tmp_path / "made"), str(tmp_path / "go on"))
+    quiet.wait_for(tmp_path / "made")
+
+    worker.ask_to_stop()
+    eventually(lambda: worker.says("Shutting down"), deadline_s=DEADLINE_S)
+    (tmp_path / "go on").touch()
+
+    assert worker.process.wait(DEADLINE_S) == 0
+    assert quiet.job(message.message_id).state is State.SUCCEEDED
