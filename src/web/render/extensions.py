@@ -86,15 +86,14 @@ def call(function: Callable[..., Any], *args: Any) -> Rendered:
     room = _room
     if not room.acquire(blocking=False):
         return Rendered(problem=f"{MOST_AT_ONCE} earlier calls have not returned yet")
-    answers: SimpleQueue[Rendered] = SimpleQueue()
+    answers: SimpleQueue[Rendered | Exception] = SimpleQueue()
     context = copy_context()  # with the caller, so that its reads see permitted rows only
 
     def work() -> None:
         try:
             answers.put(_html(context.run(function, *args)))
-        except Exception as error:
-            answers.put(Rendered(problem=printable(f"{type(error).__name__}: {text_of(error, MOST_OF_ERROR)}")))
-            log.warning("console_extension_failed", function=_name(function), exc_info=error)
+        except Exception as error:  # noqa: BLE001 - a team's code may raise anything; the caller logs it
+            answers.put(error)
         finally:
             room.release()
 
@@ -104,10 +103,14 @@ def call(function: Callable[..., Any], *args: Any) -> Rendered:
         room.release()
         return Rendered(problem=str(error))
     try:
-        return answers.get(timeout=LIMIT_S)
+        answer = answers.get(timeout=LIMIT_S)
     except Empty:
         log.warning("console_extension_slow", function=_name(function), limit_s=LIMIT_S)
         return Rendered(problem=f"no answer within {LIMIT_S:g} s")
+    if isinstance(answer, Rendered):
+        return answer
+    log.warning("console_extension_failed", function=_name(function), exc_info=answer)
+    return Rendered(problem=printable(f"{type(answer).__name__}: {text_of(answer, MOST_OF_ERROR)}"))
 
 
 def _html(value: Any) -> Rendered:
