@@ -47,8 +47,8 @@ from tests.harness.services import BrokerNode, Postgres, Shared, random_name  # 
 from tests.harness.stores import OpenStore, choose, on_the_other_store, using  # noqa: E402
 
 Settings.model_config["env_file"] = None
-# Rich would set every traceback that a test provokes in colours and boxes: 50 ms of CPU each.
-structlog.dev.ConsoleRenderer.get_active().exception_formatter = structlog.dev.plain_traceback
+#: the configuration that `src.logs` makes at its import; structlog's own default would set tracebacks in colours and boxes: 50 ms of CPU each
+LOGS = structlog.get_config()
 pytest_plugins = ["tests.harness.figures", "tests.harness.processes", "tests.harness.statements"]
 SHARED = pytest.StashKey[Shared]()
 
@@ -80,7 +80,7 @@ def _logs_as_they_were() -> Iterator[None]:
     yield
     root.handlers[:] = [one for one in handlers if one in root.handlers]
     root.setLevel(level)
-    structlog.reset_defaults()
+    structlog.configure(**LOGS)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
