@@ -10,7 +10,9 @@ from __future__ import annotations
 import atexit
 import gc
 import importlib
+import importlib.abc
 import json
+import multiprocessing.connection
 import os
 import pkgutil
 import random
@@ -26,21 +28,20 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NoReturn
 
 from tests.harness import ROOT
 
-#: rooms below `src.actors` whose import reads the settings: each command imports them itself
-ROOMS = (
-    "src.audit",
-    "src.jobs",
-    "src.schedules",
-    "src.broker",
-    "src.mail",
-    "src.reports",
-    "src.backup",
-    "src.up",
-    "src.cli",
+#: not imported beforehand: what reads the settings at its import, and what only runs as a program
+BY_EACH = (
+    "src.actors",
+    "src.celery",
+    "src.django",
+    "src.migrations.env",
+    "src.migrations.versions",
+    "src.up.gunicorn_conf",
+    "src.__main__",
 )
 LIBRARIES = (
     "alembic.command",
@@ -60,6 +61,8 @@ LIBRARIES = (
     "sqlalchemy.dialects.postgresql.psycopg",
     "sqlalchemy.dialects.sqlite",
 )
+#: poll interval in seconds of Dramatiq's command, which waits for its end
+POLL_S = 0.05
 #: the largest request: a command line and its environment
 PACKET = 1 << 20
 
@@ -234,19 +237,40 @@ def _status(children: dict[int, int | None], pid: int) -> int | None:
 
 
 def preload() -> None:
-    """Import what every command needs, except `src.actors`."""
+    """Import what every command needs, except `src.actors` and what imports it."""
     gc.disable()
     for name in LIBRARIES:
         importlib.import_module(name)
-    for room in ROOMS:
-        package = importlib.import_module(room)
-        for module in pkgutil.iter_modules(package.__path__, f"{room}."):
-            if not module.name.endswith("gunicorn_conf"):  # reads the settings at import
-                importlib.import_module(module.name)
-    assert "src.actors" not in sys.modules
+    sys.meta_path.insert(0, Refused())
+    _import_below("src")
+    sys.meta_path.pop(0)
+    assert not any(name.startswith(BY_EACH) for name in sys.modules)
     assert threading.active_count() == 1, threading.enumerate()
     gc.enable()
     gc.freeze()
+
+
+class NeedsActors(ImportError):
+    """A module imports one of BY_EACH."""
+
+
+class Refused(importlib.abc.MetaPathFinder):
+    """Refuses the modules of BY_EACH."""
+
+    def find_spec(self, name: str, _path: Sequence[str] | None = None, _target: Any = None) -> None:
+        if name.startswith(BY_EACH):
+            raise NeedsActors(name)
+
+
+def _import_below(package: str) -> None:
+    """Import a package and the modules in it, at any depth, without those that need BY_EACH."""
+    with suppress(NeedsActors):
+        for found in pkgutil.iter_modules(importlib.import_module(package).__path__, f"{package}."):
+            if found.ispkg:
+                _import_below(found.name)
+            else:
+                with suppress(NeedsActors):
+                    importlib.import_module(found.name)
 
 
 def become(request: dict[str, Any]) -> NoReturn:
@@ -310,13 +334,23 @@ def run(command: list[str]) -> None:
         sys.argv = [rest[0], *rest[1:]]
         runpy.run_module(rest[0], run_name="__main__", alter_sys=True)
     elif kind == "dramatiq":
-        from dramatiq.cli import main as dramatiq
+        from dramatiq import cli
 
+        # By default it polls once a second whether it should stop: each test that ends a worker would wait for that.
+        def wait(pipes: list[Any], timeout: float) -> list[Any]:
+            return multiprocessing.connection.wait(pipes, min(timeout, POLL_S))
+
+        replaced: Any = cli
+        replaced.time = SimpleNamespace(sleep=lambda _seconds: time.sleep(POLL_S))
+        replaced.multiprocessing = SimpleNamespace(**{**vars(multiprocessing), "connection": SimpleNamespace(wait=wait)})
         sys.argv = [str(programs / kind), *rest]
-        sys.exit(dramatiq())
+        sys.exit(cli.main())
     elif kind == "gunicorn":
         from gunicorn.app.wsgiapp import run as gunicorn  # type: ignore[import-untyped,unused-ignore]
 
+        from src.up.parts import warm
+
+        warm._is_forked = True  # as a part of `./run up`: its processes share one application
         sys.argv = [str(programs / kind), *rest]
         gunicorn(prog="gunicorn")
     elif kind == "periodiq":

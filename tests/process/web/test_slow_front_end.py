@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import os
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from tests.harness import ROOT
+from src.up.data import ports
+from tests.harness.commands import WEB, Command
 from tests.harness.waiting import eventually
 from tests.unit.up.test_slow_clients import HALF_BODY, HALF_HEAD, PROMPT_S, WHOLE
 
@@ -21,18 +20,13 @@ from tests.unit.up.test_slow_clients import HALF_BODY, HALF_HEAD, PROMPT_S, WHOL
 def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """The web front end as gunicorn runs it; these pages need no database."""
     folder: Path = tmp_path_factory.mktemp("front")
-    with socket.socket() as listener, open(folder / "log", "wb") as log:
-        listener.bind(("127.0.0.1", 0))
-        environment = {**os.environ, "CALLBOARD_DATA_DIR": str(folder), "CALLBOARD_WEB_FD": str(listener.fileno())}
-        command = [sys.executable, "-m", "gunicorn", "-c", "python:src.up.gunicorn_conf", "src.web:create_app()"]
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, pass_fds=[listener.fileno()], stdout=log, stderr=log)
-        try:
-            port = int(listener.getsockname()[1])
-            eventually(lambda: answers(port), deadline_s=90, what=f"it serves; see {folder / 'log'}")
-            yield port
-        finally:
-            process.terminate()
-            process.wait(20)
+    port = ports.anywhere(["web"])["web"]
+    command = Command(WEB, {**os.environ, "CALLBOARD_DATA_DIR": str(folder), "CALLBOARD_PORT": str(port)}, folder / "log")
+    try:
+        eventually(lambda: answers(port), deadline_s=90, what=f"it serves; see {command.log}")
+        yield port
+    finally:
+        command.stop(20)
 
 
 def answers(port: int) -> bool:
