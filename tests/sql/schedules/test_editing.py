@@ -287,9 +287,9 @@ def test_a_schedule_takes_the_owner_of_its_newest_declaration(
     declare(database, {"another_part_of_the_fleet"}, (other, earlier))
 
     assert not the_one(database).gone
-    assert "schedule_of_another_owner_replaced" not in capsys.readouterr().out
+    assert "schedule_of_another_owner_replaced" not in capsys.readouterr().err
     declare(database, None, (other, earlier), sched_work=replace(every(60), owner=other))
-    assert "schedule_of_another_owner_replaced" in capsys.readouterr().out
+    assert "schedule_of_another_owner_replaced" in capsys.readouterr().err
 
 
 @pytest.mark.both_stores
