@@ -16,6 +16,7 @@ from src.web.api.openapi import document as openapi
 Document = dict[str, Any]
 #: one request at a time makes the description: it takes a second, and a cache does not keep others from making it, too
 _describing = threading.Lock()
+_REFERENCE = re.compile(r'"#/components/schemas/([^"]+)"')
 _VARIABLE = re.compile(r"<(?:[^<>]+:)?(\w+)>")
 
 
@@ -84,7 +85,18 @@ def operations() -> dict[tuple[str, str], Document]:
 @cache
 def validator(schema: str) -> Draft202012Validator:
     """A validator of a schema of the document, given as JSON."""
-    return Draft202012Validator({**json.loads(schema), "components": described()["components"]})
+    return Draft202012Validator({**json.loads(schema), "components": {"schemas": _needed(schema)}})
+
+
+def _needed(schema: str) -> Document:
+    """The components that a schema refers to, also indirectly: with all of them, validators took 170 MB."""
+    components = described()["components"]["schemas"]
+    needed, open_ = Document(), [schema]
+    while open_:
+        for name in set(_REFERENCE.findall(open_.pop())) - needed.keys():
+            needed[name] = components[name]
+            open_.append(json.dumps(components[name]))
+    return needed
 
 
 def _closed(value: Any) -> Any:
