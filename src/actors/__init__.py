@@ -74,14 +74,14 @@ def _import(name: str) -> ModuleType:
         raise ImportError(
             f"{name} sets a broker of its own ({other}) with dramatiq.set_broker(). Remove that line: Callboard's broker is set already."
         )
-    for place, each in list(sys.modules.items()):
-        if place == name or place.startswith(f"{name}."):
-            for actor in list(vars(each).values()):
-                if isinstance(actor, dramatiq.Actor) and actor.broker is not broker:
-                    raise ImportError(
-                        f"{place}.{actor.fn.__name__} is declared on another broker ({type(actor.broker).__name__}), so no worker of Callboard would run it. "
-                        "Take broker=… out of its @dramatiq.actor(…)."
-                    )
+    inner = f"{name}."
+    for place in [name, *(each for each in list(sys.modules) if each.startswith(inner))]:
+        for actor in list(vars(sys.modules[place]).values()):
+            if isinstance(actor, dramatiq.Actor) and actor.broker is not broker:
+                raise ImportError(
+                    f"{place}.{actor.fn.__name__} is declared on another broker ({type(actor.broker).__name__}), so no worker of Callboard would run it. "
+                    "Take broker=… out of its @dramatiq.actor(…)."
+                )
     return module
 
 

@@ -31,6 +31,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NoReturn
 
+from sqlalchemy.orm import configure_mappers
+
 from tests.harness import ROOT
 
 #: not imported beforehand: what reads the settings at its import, and what only runs as a program
@@ -244,6 +246,7 @@ def preload() -> None:
     sys.meta_path.insert(0, Refused())
     _import_below("src")
     sys.meta_path.pop(0)
+    configure_mappers()
     assert not any(name.startswith(BY_EACH) for name in sys.modules)
     assert threading.active_count() == 1, threading.enumerate()
     gc.enable()
