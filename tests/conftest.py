@@ -105,10 +105,11 @@ def pytest_configure(config: pytest.Config) -> None:
     hypothesis.settings.load_profile("slow" if config.getoption("--slow") else "ordinary")
 
 
-def pytest_collection_finish(session: pytest.Session) -> None:
-    """Start RabbitMQ while the first tests run: it takes seconds in which nothing else has to wait."""
-    if any("broker_node" in getattr(item, "fixturenames", ()) for item in session.items) and not session.config.option.collectonly:
-        session.config.stash[SHARED].start_node()
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Start RabbitMQ as soon as a test needs it: on another core, while the rest is collected."""
+    option = item.config.option
+    if not (option.collectonly or option.keyword or option.markexpr) and "broker_node" in getattr(item, "fixturenames", ()):
+        item.config.stash[SHARED].start_node()
 
 
 def pytest_fork_begin(config: pytest.Config) -> None:
