@@ -23,11 +23,10 @@ import src.actors
 from src.broker.consume.deliveries import Arrival, Delivery
 from src.broker.execute import attempt, committer
 from src.broker.options.limits import Limits
-from src.broker.process import worker_process
 from src.broker.process.worker_process import WorkerProcess
 from src.jobs import Outcome, State, current_job, submit
 from src.jobs.core.models import Attempt, Job
-from src.jobs.leases import claims, workers
+from src.jobs.leases import claims, renewal, workers
 from src.jobs.relay import due_jobs, lost_messages
 from src.jobs.relay.confirmations import mark_published
 from src.settings import get_settings
@@ -259,7 +258,7 @@ def test_a_job_whose_claim_is_lost_runs_once_in_many_orders(database: Database) 
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("caller", [worker_process, committer, attempt], ids=["heartbeat", "end", "transaction"])
+@pytest.mark.parametrize("caller", [renewal, committer, attempt], ids=["heartbeat", "end", "transaction"])
 def test_without_one_of_the_repairs_it_would_not(database: Database, caller: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(caller, "claims", SimpleNamespace(retake=lambda *_: [], give_back=claims.give_back))
 
