@@ -14,7 +14,7 @@ from ..logs import get_logger
 from ..schedules.rows import overlaps
 from ..schedules.rows.makers import Maker
 from ..schedules.ticks import outcomes
-from ..sql.database import read, write
+from ..sql.database import get_database, read, write
 
 log = get_logger(__name__)
 
@@ -41,9 +41,8 @@ class Follower:
             self._reopened_at = time.monotonic()
             with write() as session:
                 outcomes.reopen(session)
-        with read() as session:
-            if not outcomes.has_news(session):
-                return
+        if not get_database().direct.read(outcomes.has_news):
+            return
         while True:
             with read() as session:
                 ends = outcomes.ended(session)

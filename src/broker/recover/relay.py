@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import dramatiq.broker
@@ -27,6 +28,7 @@ from ...logs import get_logger
 from ...settings import get_settings
 from ...sql.clock import now
 from ...sql.database import get_database, read, write
+from ...sql.direct import Direct
 from ...sql.engines import dice
 from ...sql.outages import is_outage
 from ..consume.consumer import DEEP_PREFETCH, UNHURRIED_PREFETCH
@@ -57,6 +59,16 @@ LATE = timedelta(seconds=10)
 FREE_SCAN_S, FREE_CHECK_S = 0.005, 0.02
 #: messages of one queue that a worker may have prefetched without claiming: of normal and high priority, and a few of low
 BROUGHT_AHEAD = 2 * DEEP_PREFETCH + UNHURRIED_PREFETCH
+
+
+@dataclass(slots=True)
+class _Found:
+    """Answers to the questions of `Relay.watch`."""
+
+    are_silent: bool = False
+    are_held: bool = False
+    may_go: bool = False
+    some_wait: bool = False
 
 
 class Relay:
@@ -181,32 +193,40 @@ class Relay:
         if (self._checked_at - before).total_seconds() - since > get_settings().lease_duration / 2:
             # The wall clock advanced and the monotonic one did not: the host was asleep, and its workers with it.
             self._be_patient()
-        silent, held, may_go, starved = False, False, False, list[str]()
-        with read() as session:  # one for all questions: usually each answer is no
-            with guarded("silent_workers_not_watched"):
-                thorough = self._checks.is_due
-                with self._checks.timing() if thorough else nullcontext():
-                    silent = workers.silent(session, thorough=thorough)
-            with guarded("held_jobs_not_released"):
-                held = some_wait_for_code(session)
-            with guarded("stand_ins_not_released"):
-                may_go = stand_ins.may_go(session)
-            with guarded("fair_share_not_topped_up"):
-                starved = fair_queueing.starved(session)
-        if silent:
+        found = get_database().direct.read(self._look)
+        if found.are_silent:
             with guarded("silent_workers_not_watched"):
                 self._take_over(max(0.0, since - every_s - WATCH_S), asked)
-        if held:
+        if found.are_held:
             with guarded("held_jobs_not_released"):
                 self._release_held()
-        if may_go:
+        if found.may_go:
             with guarded("stand_ins_not_released"):
                 with write() as session:
                     envelopes = stand_ins.release(session, BATCH_LIMIT)
                 hand_off(envelopes)
-        for queue in starved:
-            with guarded("fair_share_not_topped_up", queue=queue), write() as session:
-                fair_queueing.top_up(session, queue)
+        if found.some_wait:
+            starved: list[str] = []
+            with guarded("fair_share_not_topped_up"), read() as session:
+                starved = fair_queueing.starved(session)
+            for queue in starved:
+                with guarded("fair_share_not_topped_up", queue=queue), write() as session:
+                    fair_queueing.top_up(session, queue)
+
+    def _look(self, direct: Direct) -> _Found:
+        """Ask all questions of `watch` without a session: usually each answer is no."""
+        found = _Found()
+        with guarded("silent_workers_not_watched"):
+            thorough = self._checks.is_due
+            with self._checks.timing() if thorough else nullcontext():
+                found.are_silent = workers.silent(direct, thorough=thorough)
+        with guarded("held_jobs_not_released"):
+            found.are_held = some_wait_for_code(direct)
+        with guarded("stand_ins_not_released"):
+            found.may_go = stand_ins.may_go(direct)
+        with guarded("fair_share_not_topped_up"):
+            found.some_wait = fair_queueing.some_wait(direct)
+        return found
 
     def _release_held(self) -> None:
         with read() as session:

@@ -13,7 +13,8 @@ from sqlalchemy import ColumnElement, Row, Select, and_, select, update
 from sqlalchemy.orm import Session
 
 from ...sql.clock import now
-from ...sql.statements import plain, run
+from ...sql.direct import Direct
+from ...sql.statements import Single
 from ...sql.upsert import upsert
 from ..core import values
 from ..core.envelopes import dumps
@@ -137,14 +138,14 @@ def hold_unknown_actors(session: Session, ids: Collection[str], worker: str) -> 
 require(State.HELD, State.QUEUED)
 
 
-_SOME = plain(
+_SOME = Single(
     f"SELECT seq FROM jobs WHERE state = '{State.HELD}' AND held_for IN {listed(HeldFor.UNKNOWN_ACTOR, HeldFor.ARGUMENTS)} LIMIT 1"
 )
 
 
-def some_wait_for_code(session: Session) -> bool:
+def some_wait_for_code(session: Session | Direct) -> bool:
     """True if a job is held that other code would run; much cheaper than the question which code."""
-    return bool(run(session, _SOME))
+    return bool(_SOME.fetch(session))
 
 
 def waits_for(session: Session, actors: Collection[str]) -> bool:

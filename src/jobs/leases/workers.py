@@ -145,7 +145,7 @@ def forget_old(session: Session, *, keep: timedelta = timedelta(days=1)) -> None
 _SILENT = plain("""
     UPDATE workers SET lost_at = @(:now) WHERE lost_at IS NULL AND stopped_at IS NULL AND expires_at <= @(:silent_since) RETURNING id
 """)
-_ORPHANS = plain(f"""
+_ORPHANS = Single(f"""
     SELECT jobs.seq, jobs.attempt, jobs.crashes, jobs.cancel_requested, #(jobs.started_at), coalesce(workers.name, 'unknown'), jobs.actor, jobs.worker_id FROM jobs
     LEFT JOIN workers ON workers.id = jobs.worker_id
     WHERE jobs.state = '{State.RUNNING}' AND (workers.id IS NULL OR workers.lost_at IS NOT NULL OR workers.stopped_at IS NOT NULL)
@@ -157,10 +157,12 @@ _ORPHANS = plain(f"""
 DEAD_AFTER_LEASES = 5
 
 
-def silent(session: Session, *, thorough: bool = True) -> bool:
+_LAPSED = Single("SELECT id FROM workers WHERE lost_at IS NULL AND stopped_at IS NULL AND expires_at <= @(:now) LIMIT 1")
+
+
+def silent(session: Session | Direct, *, thorough: bool = True) -> bool:
     """True if a lease has expired, or, if `thorough`, a job's worker is gone. A check without a lock."""
-    lapsed = select(Worker.id).where(Worker.lost_at.is_(None), Worker.stopped_at.is_(None), Worker.expires_at <= now()).limit(1)
-    if session.execute(lapsed).first() is not None:
+    if _LAPSED.fetch(session, now=to_microseconds(now())):
         return True
     return thorough and bool(_orphans(session, None))
 
@@ -259,11 +261,10 @@ class _Orphan(NamedTuple):
     worker_id: int | None
 
 
-def _orphans(session: Session, death: Death | None) -> list[_Orphan]:
+def _orphans(session: Session | Direct, death: Death | None) -> list[_Orphan]:
     certain = now() - timedelta(seconds=get_settings().lease_duration * (DEAD_AFTER_LEASES - 1))
-    rows = run(
+    rows = _ORPHANS.fetch(
         session,
-        _ORPHANS,
         max_crashes=get_settings().max_crashes,
         known=death.worker_id if death is not None else 0,
         dead_since=to_microseconds(certain),

@@ -14,7 +14,8 @@ from collections.abc import Collection
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from ...sql.statements import plain, run
+from ...sql.direct import Direct
+from ...sql.statements import Single, plain, run
 from ..core.envelopes import announce
 from ..core.fleet import fleet_threads
 from ..core.models import Job
@@ -65,18 +66,29 @@ def _shares(keys: Collection[str], under_way: Counter[str], room: int) -> Counte
     return shares
 
 
+def some_wait(session: Session | Direct) -> bool:
+    """True if a fair job waits in any queue."""
+    return _next(session, FAIR) is not None
+
+
 def starved(session: Session) -> list[str]:
     """Return the queues with both room and waiting fair jobs.
 
     An ending tops up the window at once, but cannot see jobs committed only afterwards.
     """
-    found, key = [], FAIR
-    while (key := run(session, _NEXT, low=key, high=f"{FAIR[:-1]};")[0][0]) is not None:
+    found: list[str] = []
+    key = _next(session, FAIR)
+    while key is not None:
         queue = key.split(":")[1]
         if _under_way(session, queue).total() < max(LEAST_WINDOW, fleet_threads(session) * WINDOW_PER_THREAD):
             found.append(queue)
-        key = f"{FAIR}{queue};"
+        key = _next(session, f"{FAIR}{queue};")
     return found
+
+
+def _next(session: Session | Direct, low: str) -> str | None:
+    key: str | None = _NEXT.fetch(session, low=low, high=f"{FAIR[:-1]};")[0][0]
+    return key
 
 
 def _under_way(session: Session, queue: str) -> Counter[str]:
@@ -88,7 +100,7 @@ def _under_way(session: Session, queue: str) -> Counter[str]:
     return Counter({waits_for(queue, key or ""): number for key, number in session.execute(statement)})
 
 
-_NEXT = plain("SELECT min(waits_for) FROM jobs WHERE waits_for >= :low AND waits_for < :high")
+_NEXT = Single("SELECT min(waits_for) FROM jobs WHERE waits_for >= :low AND waits_for < :high")
 # One index probe per key, however many jobs each has.
 _KEYS = plain(f"""
     WITH RECURSIVE keys(key, n) AS (

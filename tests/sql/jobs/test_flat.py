@@ -79,6 +79,7 @@ def looks(since: Any = due_jobs.FIRST) -> dict[str, Look]:
 
 WATCHES: dict[str, Look] = {
     "silent": workers.silent,
+    "some_wait": fair_queueing.some_wait,
     "starved": fair_queueing.starved,
     "top_up": lambda session: fair_queueing.top_up(session, "default"),
     "some_wait_for_code": held.some_wait_for_code,
