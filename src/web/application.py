@@ -28,8 +28,8 @@ MAX_BODY_BYTES = 32 * 1024 * 1024
 #: every page in menu order; a page without a label has no menu entry
 PAGES = (
     Page(overview, "Overview", view="show"),
-    Page(actors, "Actors"),
-    Page(jobs, "Jobs", parts=("comparison",)),
+    Page(actors, "Actors", parts=("tabs.of_actor",)),
+    Page(jobs, "Jobs", parts=("comparison", "tabs.of_job")),
     Page(comparison),
     Page(newer_jobs),
     Page(bulk),

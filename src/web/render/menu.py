@@ -38,7 +38,7 @@ class Page:
     view: str = "index"
     role: Role = Role.VIEWER
     icon: str = ""  # empty: the blueprint's name
-    parts: tuple[str, ...] = ()
+    parts: tuple[str, ...] = ()  # or single views of them
 
     @property
     def name(self) -> str:
@@ -55,7 +55,7 @@ class Page:
     @property
     def is_current(self) -> bool:
         """True if the request is for this page or one of its parts."""
-        return request.blueprint in (self.name, *self.parts)
+        return request.blueprint in (self.name, *self.parts) or request.endpoint in self.parts
 
 
 def init(app: Flask, pages: Sequence[Page]) -> None:

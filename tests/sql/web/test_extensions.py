@@ -104,6 +104,8 @@ def test_tabs_have_pages_of_their_own_for_jobs_and_actors(site: Site) -> None:
     assert "order 1 is succeeded" in visit.get(f"/jobs/{id}/tabs/order-customer").text
     assert 'href="/actors/add/tabs/stock"' in visit.get("/actors/add").text
     assert "<td>12 of add</td>" in visit.get("/actors/add/tabs/stock").text
+    for address, label in ((f"/jobs/{id}/tabs/order-customer", "Jobs"), ("/actors/add/tabs/stock", "Actors")):
+        assert re.search(rf'aria-current="page">(?:(?!</a>).)*<span>{label}</span>', visit.get(address).text), "the menu"
     assert "/tabs/" not in visit.get("/actors/mul").text
     for page in (visit.get("/actors/add").text, visit.get("/actors/add/tabs/stock").text):
         [row] = re.findall(r'<nav class="tabs".*?</nav>', page, re.S)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
-from src.jobs.core.models import StackRequest
+from src.jobs.core.models import StackRequest, Worker
 from src.jobs.core.states import WorkerCommand
 from src.jobs.leases import worker_commands, workers
 from src.jobs.read.memory import Sample, growth
@@ -60,6 +60,11 @@ def test_page_and_api_show_memory_over_time_and_how_it_has_grown(site: Site, tim
     assert "110.0" in page, "the chart has its numbers"
     assert "grew by 10.0 MB in 5 min 0 s" in in_words(viewer.get("/workers?range=15m").text)
     assert (viewer.get("/workers/none:1").status_code, viewer.get("/api/v1/workers/none:1/memory").status_code) == (404, 404)
+
+    assert 'd="M0.0 ' not in viewer.get("/workers?range=15m").text, "it was not there at the begin of the range"
+    with write() as session:
+        session.execute(update(Worker).values(started_at=clock.now() - timedelta(hours=1)))
+    assert 'd="M0.0 ' in viewer.get("/workers?range=15m").text, "an older process has no sample yet, not no memory"
 
     assert len(_samples(1)) == 6
     assert len(_samples(1440)) <= 2, "rolled up"

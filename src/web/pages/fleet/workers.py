@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from flask import Blueprint, flash, redirect, render_template, url_for
 from werkzeug.wrappers import Response
 
@@ -10,7 +12,7 @@ from ....jobs.core.errors import JobsError
 from ....jobs.core.states import WorkerCommand
 from ....jobs.leases import deploys, heartbeats, worker_commands, workers
 from ....jobs.read import queries
-from ....jobs.read.memory import growth
+from ....jobs.read.memory import Sample, growth
 from ....operations.fleet import history, worker_documents
 from ....operations.format.instants import write_instant
 from ....operations.jobs.rows import Worker
@@ -60,7 +62,7 @@ def index() -> str | Response:
         shown=queries.RUNNING_SHOWN,
         memory=memory,
         growth=growth,
-        bytes_of=lambda samples: [each.memory_bytes if each else 0 for each in samples],
+        bytes_of=_bytes,
     )
 
 
@@ -88,6 +90,13 @@ def act(name: str, verb: str) -> Response:
     except JobsError as error:
         flash(f"Failed: {error}", "error")
     return redirect(url_for("workers.index"), 303)
+
+
+def _bytes(worker: Worker, samples: Sequence[Sample | None]) -> list[int]:
+    """Memory in each step, from the start of the process, or from its first sample if that is later."""
+    first = next((at for at, each in enumerate(samples) if each), 0)
+    is_older = worker.started_at < current_range().columns[first]
+    return [each.memory_bytes if each else 0 for each in samples[first if is_older else 0 :]]
 
 
 def _document(worker: Worker, running: int) -> dict[str, object]:
