@@ -9,6 +9,7 @@ import socket
 import sys
 from typing import Any
 
+from ..importing import collect_rarely
 from ..settings import get_settings
 from ..telemetry import tracing
 from . import web_server
@@ -66,6 +67,7 @@ def pre_fork(server: Any, worker: Any) -> None:
 
 def post_worker_init(worker: Any) -> None:
     """Start to accept connections: this worker has loaded the application. All workers share the sockets."""
+    collect_rarely()
     for listener in worker.sockets:
         if listener.sock.family != socket.AF_UNIX:  # connections of an earlier run in TIME_WAIT must not block the port
             listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from src.importing import uncollected
+from src.importing import OLD_ROUNDS, YOUNG_OBJECTS, collect_rarely, uncollected
 from tests.harness import ROOT
 
 
@@ -40,3 +40,19 @@ def test_a_process_that_has_imported_its_actors_has_collected_nothing_and_need_n
     )
     told = subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True, capture_output=True, text=True, timeout=60)
     assert told.stdout.split() == ["0", "True", "True"]
+
+
+def test_a_process_that_answers_requests_collects_rarely_unless_its_collector_is_off() -> None:
+    before = gc.get_threshold()
+    try:
+        gc.set_threshold(700, 10, 10)
+        collect_rarely()
+        assert gc.get_threshold() == (YOUNG_OBJECTS, 10, OLD_ROUNDS)
+        gc.set_threshold(100_000, 10, 1_000)
+        collect_rarely()
+        assert gc.get_threshold() == (100_000, 10, 1_000)
+        gc.set_threshold(0, 10, 10)
+        collect_rarely()
+        assert gc.get_threshold()[0] == 0
+    finally:
+        gc.set_threshold(*before)
