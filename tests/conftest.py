@@ -181,7 +181,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
         return
     server: Postgres = request.getfixturevalue("postgres")
     name = random_name("test")
-    server.execute(f"CREATE DATABASE {name} TEMPLATE {request.getfixturevalue('_migrated_postgres')}")
+    server.copy(request.getfixturevalue("_migrated_postgres"), name)
     yield server.url(name)
     server.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
@@ -206,7 +206,7 @@ def open_store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
             opened = Database(f"sqlite:///{path}")
         else:
             server, name = request.getfixturevalue("postgres"), random_name(name)
-            server.execute(f"CREATE DATABASE {name} TEMPLATE {request.getfixturevalue('_migrated_postgres')}")
+            server.copy(request.getfixturevalue("_migrated_postgres"), name)
             opened = Database(server.url(name))
         yield opened
         opened.engine.dispose()

@@ -365,7 +365,7 @@ def fresh_url(request: pytest.FixtureRequest, store: str, folder: Path) -> str:
         return f"sqlite:///{folder / 'callboard.db'}"
     server: Postgres = request.getfixturevalue("postgres")
     name = random_name("callboard")
-    server.execute(f"CREATE DATABASE {name} TEMPLATE {request.getfixturevalue('_migrated_postgres')}")
+    server.copy(request.getfixturevalue("_migrated_postgres"), name)
     return server.url(name)
 
 

