@@ -154,6 +154,7 @@ def _signed_in(context: BrowserContext, console: Console) -> BrowserContext:
 def tab(chromium: Browser, console: Console) -> Iterator[Page]:
     context = _signed_in(chromium.new_context(base_url=console.url), console)
     page = context.new_page()
+    page.add_init_script(AXE)  # sent once, not with each page
     yield page
     context.close()
 
@@ -186,11 +187,6 @@ def _measure(tab: Page, path: str, width: int) -> list[str]:
     return [*wrong, *(f"{path} {width}: the table {name} is wider than its page" for name in tables)]
 
 
-def _open(tab: Page, path: str) -> None:
-    tab.goto(path, wait_until="domcontentloaded")
-    tab.evaluate(AXE)
-
-
 def test_every_address_is_a_page_with_a_sample_or_has_a_reason_why_not(console: Console) -> None:
     asked = {rule.endpoint for rule in console.site.app.url_map.iter_rules() if "GET" in (rule.methods or ())}
     known = PAGES.keys() | NO_PAGES.keys()
@@ -221,10 +217,10 @@ def test_every_page_is_a_page_without_javascript_and_a_first_visit_is_small_and_
 def test_every_page_passes_axe_and_fits_a_phone(tab: Page, console: Console) -> None:
     wrong: list[str] = []
     for number, path in enumerate(console.paths):
-        _open(tab, path)
+        tab.goto(path, wait_until="domcontentloaded")
         # A phone always, by turns light and dark; the rest of the matrix takes minutes.
-        wrong += _look(tab, path, 360, SCHEMES[number % 2])
-        wrong += [each for width in WIDTHS for each in _measure(tab, path, width)]
+        wrong += _look(tab, path, WIDTHS[0], SCHEMES[number % 2])
+        wrong += [each for width in WIDTHS[1:] for each in _measure(tab, path, width)]
     assert not wrong, "\n".join(wrong)
 
 
@@ -232,7 +228,7 @@ def test_every_page_passes_axe_and_fits_a_phone(tab: Page, console: Console) -> 
 def test_every_page_passes_axe_at_every_width_light_and_dark(tab: Page, console: Console) -> None:
     wrong: list[str] = []
     for path in console.paths:
-        _open(tab, path)
+        tab.goto(path, wait_until="domcontentloaded")
         for width in WIDTHS:
             for scheme in SCHEMES:
                 wrong += _look(tab, path, width, scheme)
