@@ -107,6 +107,8 @@ class Supervisor:
             from .parts.reloading import Reload  # imported late: it needs SQL, and only a reload does
 
             self._reload = Reload(here.parts, self._watch.changed, since=self._watch.changed_at, report=here.report)
+        elif self._watch is not None and self._watch.pids:
+            from .parts import reloading as _needed_soon  # noqa: F401 - while another process imports the saved code
         if self._reload is not None:
             if self._reload.is_over():
                 self._reload = None
