@@ -14,6 +14,7 @@ from tests.harness.commands import DEADLINE_S
 from tests.harness.stores import only_on
 
 ACTORS = "tests.actors.broker,tests.actors.breaking"
+QUEUES = ("-Q", "default", "breaking")
 
 
 def message(actor: str, *args: object) -> Message[object]:
@@ -24,7 +25,7 @@ def message(actor: str, *args: object) -> Message[object]:
 @pytest.mark.parametrize("thread", ["committer", pytest.param("lease", marks=pytest.mark.slow), "pulse"])
 @only_on("sqlite", by="quiet")  # threads behave the same on both
 def test_a_worker_that_loses_a_thread_ends_and_leaves_no_job_behind(quiet: Callboard, tmp_path: Path, thread: str) -> None:
-    with quiet.working(threads=2, check=False, CALLBOARD_ACTORS=ACTORS) as worker:
+    with quiet.working(*QUEUES, threads=2, check=False, CALLBOARD_ACTORS=ACTORS) as worker:
         id = quiet.submit(message("end_thread", thread, str(tmp_path / "trace")))
         assert worker.process.wait(DEADLINE_S) != 0
         assert worker.says("worker_thread_lost", f'"thread": "{thread}"')
@@ -35,7 +36,7 @@ def test_a_worker_that_loses_a_thread_ends_and_leaves_no_job_behind(quiet: Callb
 
 @only_on("sqlite", by="quiet")
 def test_a_worker_whose_thread_stands_still_ends_and_leaves_no_job_behind(quiet: Callboard, tmp_path: Path) -> None:
-    with quiet.working(threads=2, check=False, CALLBOARD_ACTORS=ACTORS, CALLBOARD_STUCK_AFTER="3") as worker:
+    with quiet.working(*QUEUES, threads=2, check=False, CALLBOARD_ACTORS=ACTORS, CALLBOARD_STUCK_AFTER="3") as worker:
         id = quiet.submit(message("freeze_committer", str(tmp_path / "trace")))
         assert worker.process.wait(DEADLINE_S) != 0
         assert worker.says("worker_thread_lost", '"thread": "committer"', "has made no progress")
@@ -44,7 +45,7 @@ def test_a_worker_whose_thread_stands_still_ends_and_leaves_no_job_behind(quiet:
 
 @only_on("sqlite", by="quiet")
 def test_an_actor_uses_a_pool_of_processes(quiet: Callboard) -> None:
-    with quiet.working(CALLBOARD_ACTORS=ACTORS) as worker:
+    with quiet.working(*QUEUES, CALLBOARD_ACTORS=ACTORS) as worker:
         assert quiet.until(quiet.submit(message("use_pool"))).result == [1, 2]
         worker.ask_to_stop()
         assert worker.process.wait(DEADLINE_S) == 0

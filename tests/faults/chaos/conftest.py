@@ -31,7 +31,10 @@ IMPATIENT = {
 def callboard(database_url: str, broker_node: BrokerNode, tmp_path: Path) -> Iterator[Callboard]:
     """A Callboard whose commands recover quickly; what this process submits is for the commands to publish."""
     settings: dict[str, Any] = {**IMPATIENT, faults.STRUCK: tmp_path / "struck"}
-    with Callboard(broker_node, database_url, tmp_path, actors="tests.actors.chaos", **settings) as made, made.entered():
+    with (
+        Callboard(broker_node, database_url, tmp_path, actors="tests.actors.chaos", queues=["default", "chaos"], **settings) as made,
+        made.entered(),
+    ):
         create_effects(made.database)
         publisher.connect(leave_to_relay)
         yield made

@@ -25,7 +25,12 @@ def test_a_fail_over_to_a_synchronous_standby_loses_and_doubles_nothing(broker_n
         servers.primary.execute("ALTER DATABASE callboard SET synchronous_commit = on")
         url = servers.url("callboard")
         migrate(url)
-        with Callboard(broker_node, url, tmp_path, actors="tests.actors.chaos", reconcile_interval=2) as callboard, callboard.entered():
+        with (
+            Callboard(
+                broker_node, url, tmp_path, actors="tests.actors.chaos", queues=["default", "chaos"], reconcile_interval=2
+            ) as callboard,
+            callboard.entered(),
+        ):
             create_effects(callboard.database)
             with callboard.working(threads=4, check=False) as worker:
                 accepted = callboard.send(*[message(number) for number in range(JOBS)])

@@ -65,4 +65,12 @@ def opened(request: pytest.FixtureRequest, store: str, folders: pytest.TempPathF
     """A fresh Callboard on this store."""
     folder = folders.mktemp("callboard")
     node: BrokerNode = request.getfixturevalue("broker_node")
-    return Callboard(node, fresh_url(request, store, folder), folder, actors="tests.actors.broker", reconcile_interval=2, reconcile_after=4)
+    return Callboard(
+        node,
+        fresh_url(request, store, folder),
+        folder,
+        actors="tests.actors.broker",
+        queues=["default"],
+        reconcile_interval=2,
+        reconcile_after=4,
+    )

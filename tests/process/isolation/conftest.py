@@ -23,6 +23,8 @@ from tests.harness.stores import STORES
 assert src.actors  # builds the broker that the actors of these tests are declared on
 
 
+#: queues of the actors of these tests
+QUEUES = ["default", "good", "bad", "cells", "threads", "storm", "poison", "logs"]
 #: lines of a job's log that the shared worker keeps
 LOG_LINES = 100
 
@@ -31,7 +33,7 @@ def opened(node: BrokerNode, url: str, folder: Path, **settings: Any) -> Callboa
     """Return a fresh Callboard with the table that the actors write to."""
     # These tests publish nothing themselves: the workers' relays do.
     settings |= {"publish_grace": 0.1, FOLDER: folder}
-    made = Callboard(node, url, folder, actors="tests.actors.isolation", **settings)
+    made = Callboard(node, url, folder, actors="tests.actors.isolation", queues=QUEUES, **settings)
     with made.database.write() as session:
         session.execute(text("CREATE TABLE effects (job_id VARCHAR(64))"))
     return made
