@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.process.broker.conftest import _served, callboard, quiet, served, worker
+from tests.process.broker.conftest import _served, callboard, queues, quiet, served, worker
 
-__all__ = ["_served", "callboard", "quiet", "served", "worker"]
+__all__ = ["_served", "callboard", "queues", "quiet", "served", "worker"]

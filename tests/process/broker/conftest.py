@@ -34,6 +34,12 @@ class Served(dict[str, tuple[Callboard, Worker]]):
 
 
 @pytest.fixture(scope="package")
+def queues() -> list[str]:
+    """Queues that the workers serve; empty: all."""
+    return ["default"]
+
+
+@pytest.fixture(scope="package")
 def _served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     with ExitStack() as ending:
         yield Served(request, tmp_path_factory, ending)
@@ -70,7 +76,7 @@ def opened(request: pytest.FixtureRequest, store: str, folders: pytest.TempPathF
         fresh_url(request, store, folder),
         folder,
         actors="tests.actors.broker",
-        queues=["default"],
+        queues=request.getfixturevalue("queues"),
         reconcile_interval=2,
         reconcile_after=4,
     )
