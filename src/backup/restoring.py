@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,8 @@ from . import creation, postgresql, results, sqlite, uploads
 from .errors import BackupError
 from .files import Manifest, checksum, manifest_path, read_manifest, store_of
 
+#: seconds in which the server has ended a connection that its client has closed
+CLOSED_WITHIN_S = 3.0
 #: prefix of backups of replaced databases; never pruned
 REPLACED = "before-restore"
 
@@ -86,14 +89,21 @@ def _keep_present(target: Database, folder: Path, say: Callable[[str], None]) ->
 
 
 def _refuse_if_used(target: Database) -> None:
-    if not target.is_sqlite:
-        target.engine.dispose()  # our own connections must not count
-        if others := postgresql.others(target):
-            raise BackupError(f"{others} connections use the database: stop every web, worker and scheduler process first, on all hosts.")
+    if not target.is_sqlite and (others := _others(target)):
+        raise BackupError(f"{others} connections use the database: stop every web, worker and scheduler process first, on all hosts.")
     with target.read() as session:
         alive = [worker.name for worker in workers.alive(session)]
     if alive:
         raise BackupError(f"Workers are alive: {', '.join(alive[:5])}. Stop them first; one that was killed counts for a few seconds more.")
+
+
+def _others(target: Database) -> int:
+    """Return the number of connections that use the database. PostgreSQL counts one that was closed a moment ago."""
+    target.engine.dispose()  # our own connections must not count
+    deadline = time.monotonic() + CLOSED_WITHIN_S
+    while (found := postgresql.others(target)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return found
 
 
 def _into_sqlite(target: Database, path: Path, manifest: Manifest) -> int:

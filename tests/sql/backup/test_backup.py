@@ -12,11 +12,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from sqlalchemy import func, select, text, update
 
 from src.actors.accounts import UserAccount
-from src.backup import creation, file_store, restoring, sqlite
+from src.backup import creation, file_store, postgresql, restoring, sqlite
 from src.backup.errors import BackupError
 from src.backup.files import backups, manifest_path
 from src.jobs import State, Upload
@@ -102,6 +103,27 @@ def test_a_backup_shows_one_moment_while_others_write(database: Database, folder
         restored(database, path, folder)
         assert count(database, UserAccount) == manifest.counts["user_accounts"]
         assert manifest.counts["user_accounts"] % 2 == 0, "half a transaction was copied"
+
+
+@only_on("postgresql")  # SQLite knows no connections of others
+def test_a_restore_waits_for_a_connection_that_ends_and_refuses_one_that_stays(
+    database: Database, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, _ = creation.make(database, folder)
+    url = database.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    with psycopg.connect(url) as other:
+        with pytest.raises(BackupError, match="1 connections use the database"):
+            restored(database, path, folder)
+
+        asked = postgresql.others
+
+        def closed_meanwhile(target: Database) -> int:
+            found = asked(target)
+            other.close()
+            return found
+
+        monkeypatch.setattr(postgresql, "others", closed_meanwhile)
+        restored(database, path, folder)
 
 
 def test_after_a_restore_nothing_that_others_remember_counts(database: Database, folder: Path) -> None:
