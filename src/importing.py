@@ -1,4 +1,4 @@
-"""Imports: without garbage collection, which costs a third of a process's start and finds nothing; and calls after the last one. Rare collections."""
+"""Garbage collection: none during imports, where it costs a third of a process's start and finds nothing, and seldom in a front end; calls after the last import."""
 
 from __future__ import annotations
 

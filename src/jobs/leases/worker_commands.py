@@ -41,7 +41,7 @@ def ask(session: Session, name: str, command: WorkerCommand | None, *, by: str) 
 
 def of(session: Session | Direct, worker_id: int) -> WorkerCommand | None:
     """Return the command for this worker."""
-    return next((WorkerCommand(wish) for (wish,) in _COMMAND.fetch(session, id=worker_id) if wish), None)
+    return next((WorkerCommand(command) for (command,) in _COMMAND.fetch(session, id=worker_id) if command), None)
 
 
 def copy_to(session: Session, worker_id: int, command: WorkerCommand, *, by: str | None = None) -> None:

@@ -40,6 +40,7 @@ EARLY_SIGNAL = """
 import os, signal, time
 from src.broker.core import child_signals as forks
 
+blocked = signal.pthread_sigmask(signal.SIG_BLOCK, [])  # the caller's own, which a process inherits
 signal.signal(signal.SIGTERM, lambda *_: None)
 os.register_at_fork(after_in_child=lambda: os.kill(os.getpid(), signal.SIGTERM))
 forks.reset_in_children()
@@ -48,7 +49,7 @@ if child == 0:
     time.sleep(1)
     os._exit(0)
 _, status = os.waitpid(child, 0)
-print(os.waitstatus_to_exitcode(status), signal.pthread_sigmask(signal.SIG_BLOCK, []))
+print(os.waitstatus_to_exitcode(status), signal.pthread_sigmask(signal.SIG_BLOCK, []) - blocked)
 """
 
 #: a worker whose actor has left a child that ignores every request to end
