@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ...kept_secrets import kept_secret
-from . import node_files
+from . import boot_script, node_files
 from .node_files import ADMIN_USER, APP_USER, VHOST
 
 #: grace in seconds for a stopping node to write its files
@@ -116,11 +116,13 @@ class Node:
     def start(self) -> subprocess.Popen[bytes]:
         """Write the configuration and launch the node; `wait_ready` waits for it."""
         node_files.write(self.folder, asdict(self.ports), {APP_USER: self.password, ADMIN_USER: self.admin_password})
+        environment = self.environment()
+        boot_script.use(self.folder, self.launcher, environment)
         with open(self.folder / "log" / "startup.log", "ab") as log:
             self.process = subprocess.Popen(
                 [str(self.launcher)],
                 cwd=self.folder,
-                env=self.environment(),
+                env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -209,7 +211,7 @@ class Node:
             "HOME": "home",
             "TMPDIR": os.environ.get("TMPDIR", "/tmp"),
             "RABBITMQ_NODENAME": self.name,
-            "RABBITMQ_CONF_ENV_FILE": str(conf / "rabbitmq-env.conf"),
+            "RABBITMQ_CONF_ENV_FILE": str(boot_script.VARIABLES),
             "RABBITMQ_CONFIG_FILE": str(conf / "rabbitmq.conf"),
             "RABBITMQ_CONFIG_FILES": str(conf / "conf.d"),
             "RABBITMQ_ADVANCED_CONFIG_FILE": str(conf / "advanced.config"),

@@ -38,7 +38,6 @@ def write(folder: Path, ports: Mapping[str, int], passwords: Mapping[str, str]) 
     (conf / "rabbitmq.conf").write_text((TEMPLATES / "rabbitmq.conf").read_text() + "\n" + own)
     for name in ("enabled_plugins", "advanced.config"):
         shutil.copyfile(TEMPLATES / name, conf / name)
-    (conf / "rabbitmq-env.conf").write_text("")  # without it, RabbitMQ reads /etc/rabbitmq/rabbitmq-env.conf
     (conf / "inetrc").write_text('{host, {127,0,0,1}, ["localhost"]}.\n{lookup, [file, native]}.\n')
 
 

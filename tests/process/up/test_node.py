@@ -48,6 +48,15 @@ def test_secrets_and_cookie_are_for_this_user_only(broker_node: BrokerNode) -> N
     assert broker_node.folder.stat().st_mode & 0o777 == 0o700
 
 
+def test_it_loads_its_modules_in_one_batch(broker_node: BrokerNode) -> None:
+    arguments = Path("/proc", (broker_node.folder / "pid").read_text().strip(), "cmdline").read_text().split("\0")
+    script = broker_node.folder / f"{arguments[arguments.index('-boot') + 1]}.boot"
+
+    assert script.name.startswith("modules-")
+    # an atom of Erlang's format, with its length: one module of RabbitMQ, of a plugin, and of what a plugin needs
+    assert all(bytes([len(name)]) + name in script.read_bytes() for name in (b"rabbit_channel", b"rabbit_mgmt_app", b"cowboy_req"))
+
+
 def test_nothing_of_the_callers_environment_configures_it(node: BrokerNode, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RABBITMQ_NODE_PORT", "5672")
     monkeypatch.setenv("ERL_FLAGS", "-sname other")
