@@ -52,7 +52,7 @@ def configuration(url: str | None = None) -> Config:
     from alembic.config import Config
 
     config = Config()
-    config.set_main_option("script_location", str(FOLDER))
+    config.set_main_option("script_location", str(FOLDER).replace("%", "%%"))  # Alembic interpolates it
     config.attributes["database"] = Database(url or get_settings().effective_database_url)
     config.attributes["version_table"] = version_table.NAME
     config.attributes["prepare"] = _prepare

@@ -236,11 +236,15 @@ class Shared:
             self._started.append(self._guard)
             self._guard = None
 
+    @property
+    def _node_folder(self) -> Path:
+        return self.folder / "node #?%25 é"  # RabbitMQ's scripts misread such characters in some of their variables
+
     def start_node(self) -> dict[str, int]:
         """Start the run's RabbitMQ, unless it is started, and return its ports without waiting for it."""
 
         def start() -> dict[str, int]:
-            node = make_broker_node(self.folder / "node")
+            node = make_broker_node(self._node_folder)
             self._ends(node.start(wait=False))
             return asdict(node.ports)
 
@@ -252,7 +256,7 @@ class Shared:
         ports = Ports(**self.start_node())
         launcher = packages.rabbitmq_launcher()
         assert launcher is not None
-        node = BrokerNode(self.folder / "node", launcher=launcher, ports=ports)
+        node = BrokerNode(self._node_folder, launcher=launcher, ports=ports)
         node.wait_ready()
         return node
 

@@ -15,6 +15,7 @@ from sqlalchemy import Integer, inspect, text
 
 import src.actors
 import src.web.application
+from src import migrations
 from src.migrations import configuration, migrate
 from src.sql.columns import Base
 from src.sql.database import Database
@@ -76,6 +77,12 @@ def test_the_migrated_schema_is_what_the_models_say(empty_url: str) -> None:
     migrate(empty_url)
 
     assert differences(empty_url) == []
+
+
+def test_a_folder_with_a_percent_sign_can_be_migrated_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(migrations, "FOLDER", tmp_path / "100% ours")
+
+    assert configuration(f"sqlite:///{tmp_path}/x.db").get_main_option("script_location") == str(tmp_path / "100% ours")
 
 
 def test_processes_that_start_at_once_migrate_once(empty_url: str, tmp_path: Path) -> None:

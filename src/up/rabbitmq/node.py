@@ -198,7 +198,7 @@ class Node:
     def environment(self) -> dict[str, str]:
         """The complete environment of the node, without the caller's RABBITMQ_* and ERL_* variables.
 
-        Paths are relative to the node's folder, its working directory: RabbitMQ's scripts misread # ? % and quotes
+        Paths are relative to the node's folder, its working directory, but for one: RabbitMQ's scripts misread # ? % and quotes
         in a path.
         """
         conf = Path("conf")
@@ -216,7 +216,7 @@ class Node:
             "RABBITMQ_CONFIG_FILES": str(conf / "conf.d"),
             "RABBITMQ_ADVANCED_CONFIG_FILE": str(conf / "advanced.config"),
             "RABBITMQ_ENABLED_PLUGINS_FILE": str(conf / "enabled_plugins"),
-            "RABBITMQ_MNESIA_BASE": f"data-{self.series}",
+            "RABBITMQ_MNESIA_BASE": str(self.folder / f"data-{self.series}"),  # RabbitMQ 4 does not start with a relative one
             "RABBITMQ_LOG_BASE": "log",
             "RABBITMQ_LOGS": f"{self.name}.log",  # within it
             "RABBITMQ_UPGRADE_LOG": f"{self.name}_upgrade.log",
