@@ -1,4 +1,4 @@
-"""Boot script of the private node: it loads RabbitMQ's modules in one batch.
+"""Boot script of the private node: it loads RabbitMQ's modules in batches.
 
 RabbitMQ asks each module of its applications for boot steps and feature flags, so that a start loads all of them anyway, about a thousand. Without
 the boot script Erlang loads them one by one, and looks for each in up to ninety folders: half the time of a start. The script belongs to the
@@ -20,7 +20,8 @@ TIMEOUT_S = 30.0
 VARIABLES = Path("conf", "rabbitmq-env.conf")
 
 # The script that RabbitMQ uses otherwise, with instructions to load the modules of RabbitMQ, its enabled plugins and what they need, put
-# before the instruction after which modules are loaded on demand. Arguments: the file to write, and the list of enabled plugins.
+# before the instruction after which modules are loaded on demand, a few at a time: all of RabbitMQ's at once leave the node 20 MB larger.
+# Arguments: the file to write, and the list of enabled plugins.
 _ERLANG = """
 [Out, Plugins] = init:get_plain_arguments(),
 {ok, [Enabled]} = file:consult(Plugins),
@@ -37,7 +38,8 @@ Apps = lists:foldl(Close, [], [rabbit, rabbitmq_prelaunch | Enabled]),
 {ok, Default} = file:read_file(filename:join([code:root_dir(), "bin", "start_sasl.boot"])),
 {script, Name, Commands} = binary_to_term(Default),
 Known = lists:append([Modules || {Verb, Modules} <- Commands, Verb =:= primLoad orelse Verb =:= preLoaded]),
-Load = [[{path, [Folder]}, {primLoad, Found}] ||
+Split = fun Split([]) -> []; Split(Modules) -> {Some, Others} = lists:split(min(8, length(Modules)), Modules), [{primLoad, Some} | Split(Others)] end,
+Load = [[{path, [Folder]} | Split(Found)] ||
   App <- Apps,
   Folder <- [code:lib_dir(App, ebin)], is_list(Folder),
   {ok, Modules} <- [application:get_key(App, modules)],

@@ -33,9 +33,9 @@ def key(database: Database) -> str:
 
 @pytest.fixture
 def forward(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
-    """Let so many milliseconds pass at once."""
-    passed = timedelta(0)
-    monkeypatch.setattr(clock, "now", lambda: datetime.now(UTC) + passed)
+    """Let so many milliseconds pass at once, and none otherwise."""
+    begun, passed = datetime.now(UTC), timedelta(0)
+    monkeypatch.setattr(clock, "now", lambda: begun + passed)
 
     def move(milliseconds: float) -> None:
         nonlocal passed
