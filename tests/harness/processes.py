@@ -148,7 +148,8 @@ class Forks:
             raise self._session.Interrupted(f"A process of the tests ended with {status} before its first test.")
         died = next(test for test in fork.tests if test.nodeid == fork.begun[-1])
         message = f"The process of this test ended with {status}."
-        report = pytest.TestReport(died.nodeid, died.location, {}, "failed", message, "call")
+        ended = time.time()
+        report = pytest.TestReport(died.nodeid, died.location, {}, "failed", message, "call", start=ended, stop=ended)
         self._session.ihook.pytest_runtest_logreport(report=report)
         self._fork([test for test in fork.tests if test.nodeid not in set(fork.begun)])
 
