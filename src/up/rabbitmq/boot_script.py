@@ -14,8 +14,8 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-#: grace in seconds for writing one, which takes half a second of CPU
-TIMEOUT_S = 30.0
+#: grace in seconds for writing one, which takes half a second of CPU; a machine that needs longer does without
+TIMEOUT_S = 10.0
 #: RabbitMQ's scripts read it after their defaults; without it, they read /etc/rabbitmq/rabbitmq-env.conf
 VARIABLES = Path("conf", "rabbitmq-env.conf")
 
@@ -55,34 +55,36 @@ def use(folder: Path, launcher: Path, environment: Mapping[str, str]) -> None:
     """Let the node in `folder` start with a boot script for the modules beside its `launcher`, written if there is none."""
     erl = shutil.which("erl", path=environment["PATH"])
     plugins = launcher.parent.parent / "plugins"
-    name = _written(folder, Path(erl).resolve(), plugins, environment) if erl and plugins.is_dir() else None
+    try:
+        name = _written(folder, Path(erl).resolve(), plugins, environment) if erl and plugins.is_dir() else None
+    except (OSError, subprocess.SubprocessError):
+        name = None
     (folder / VARIABLES).write_text(f"SASL_BOOT_FILE={name}\n" if name else "")
 
 
-def _written(folder: Path, erl: Path, plugins: Path, environment: Mapping[str, str]) -> str | None:
-    """Return its name within the folder without the suffix, as `erl -boot` expects it; None if it cannot be written."""
+def _written(folder: Path, erl: Path, plugins: Path, environment: Mapping[str, str]) -> str:
+    """Return its name within the folder without the suffix, as `erl -boot` expects it; raises OSError or SubprocessError if it cannot be written."""
     enabled = Path("conf", "enabled_plugins")
     state = [(folder / enabled).read_text(), *_states(plugins), *_states(erl.parent.parent / "lib")]
-    name = f"conf/modules-{hashlib.sha256(os.linesep.join(state).encode()).hexdigest()[:16]}"
+    name = f"conf/modules-{hashlib.sha256(repr(state).encode()).hexdigest()[:16]}"
     script = folder / f"{name}.boot"
     if script.exists():
         return name
     for old in folder.glob("conf/modules-*"):
         old.unlink()
     command = [str(erl), "-noinput", "-boot", "start_clean", "-eval", _ERLANG, "-extra", f"{name}.part", str(enabled)]
-    try:
-        subprocess.run(
-            command,
-            cwd=folder,
-            env={**environment, "ERL_LIBS": str(plugins), "ERL_CRASH_DUMP_SECONDS": "0"},  # 0: no dump where it fails
-            check=True,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=TIMEOUT_S,
-        )
-        (folder / f"{name}.part").rename(script)
-    except (OSError, subprocess.SubprocessError):
-        return None
+    subprocess.run(
+        command,
+        cwd=folder,
+        env={**environment, "ERL_LIBS": str(plugins), "ERL_CRASH_DUMP_SECONDS": "0"},  # 0: no dump where it fails
+        check=True,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=TIMEOUT_S,
+    )
+    with open(folder / f"{name}.part", "rb") as part:
+        os.fsync(part.fileno())  # a power cut must not leave an empty one, with which no node starts
+    (folder / f"{name}.part").rename(script)
     return name
 
 

@@ -48,7 +48,7 @@ def test_secrets_and_cookie_are_for_this_user_only(broker_node: BrokerNode) -> N
     assert broker_node.folder.stat().st_mode & 0o777 == 0o700
 
 
-def test_it_loads_its_modules_in_one_batch(broker_node: BrokerNode) -> None:
+def test_it_loads_its_modules_by_a_boot_script(broker_node: BrokerNode) -> None:
     arguments = Path("/proc", (broker_node.folder / "pid").read_text().strip(), "cmdline").read_text().split("\0")
     script = broker_node.folder / f"{arguments[arguments.index('-boot') + 1]}.boot"
 

@@ -69,5 +69,12 @@ def test_where_none_can_be_written_the_node_starts_as_it_does_by_itself(tmp_path
     assert _use(tmp_path, launcher) != ""
 
 
+def test_an_erlang_that_hangs_delays_the_start_for_a_moment_only(tmp_path: Path, launcher: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _provide(tmp_path, "#!/bin/sh\nexec sleep 600\n")
+    monkeypatch.setattr(boot_script, "TIMEOUT_S", 0.2)
+
+    assert _use(tmp_path, launcher) == ""
+
+
 def test_a_node_whose_modules_are_elsewhere_starts_as_it_does_by_itself(tmp_path: Path, launcher: Path) -> None:
     assert _use(tmp_path, tmp_path / "bin" / "rabbitmq-server") == ""
