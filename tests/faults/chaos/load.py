@@ -7,7 +7,8 @@ import json
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,6 +23,8 @@ from src.sql.database import Database
 PATIENCE_S = 30.0
 
 Send = Callable[[str, int], str]
+#: opens what a submitting thread sends through, and closes it when the thread ends
+MakeSend = Callable[[], AbstractContextManager[Send]]
 
 
 @dataclass
@@ -37,7 +40,7 @@ class Submitters:
     """Threads that together submit `rate` jobs per second until `total` are submitted or `stop` is called."""
 
     def __init__(
-        self, make_send: Callable[[], Send], *, total: int, rate: float, lengths_ms: tuple[int, int], threads: int = 8, seed: int = 1
+        self, make_send: MakeSend, *, total: int, rate: float, lengths_ms: tuple[int, int], threads: int = 8, seed: int = 1
     ) -> None:
         self.load = Load()
         self._make_send = make_send
@@ -71,7 +74,10 @@ class Submitters:
         return not any(thread.is_alive() for thread in self._threads)
 
     def _run(self) -> None:
-        send = self._make_send()
+        with self._make_send() as send:
+            self._submit(send)
+
+    def _submit(self, send: Send) -> None:
         while True:
             with self._lock:
                 number = self._given
@@ -91,7 +97,7 @@ class Submitters:
             self.load.seconds.append(time.monotonic() - asked)
 
 
-def directly(database: Database) -> Callable[[], Send]:
+def directly(database: Database) -> MakeSend:
     """Submit in this process: a row in a transaction of its own."""
 
     def send(actor: str, length_ms: int) -> str:
@@ -100,14 +106,15 @@ def directly(database: Database) -> Callable[[], Send]:
             receipt = submit(session, message)
         return receipt.id
 
-    return lambda: send
+    return lambda: nullcontext(send)
 
 
-def over_http(url: str, token: str) -> Callable[[], Send]:
+def over_http(url: str, token: str) -> MakeSend:
     """Submit with POST /api/v1/jobs, each thread over a connection of its own that is kept open."""
     host = urlsplit(url).netloc
 
-    def make() -> Send:
+    @contextmanager
+    def make() -> Iterator[Send]:
         connection = http.client.HTTPConnection(host, timeout=PATIENCE_S)
 
         def send(actor: str, length_ms: int) -> str:
@@ -128,6 +135,7 @@ def over_http(url: str, token: str) -> Callable[[], Send]:
                 raise RuntimeError(f"{answer.status} {text[:200]!r}")
             return str(json.loads(text)["id"])
 
-        return send
+        with closing(connection):
+            yield send
 
     return make

@@ -7,7 +7,7 @@ import os
 import tempfile
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -20,7 +20,7 @@ from src.jobs.leases.workers import alive
 from src.migrations import migrate
 from src.settings import get_settings
 from src.sql.database import Database, use_database
-from tests.faults.chaos.load import Send, directly, over_http
+from tests.faults.chaos.load import MakeSend, directly, over_http
 from tests.harness.breakable import submitters_token, web_command
 from tests.harness.certificates import make_certificates
 from tests.harness.cluster import Cluster
@@ -44,7 +44,7 @@ class Installation:
     urls: list[str]  # of the web front ends
     fleets: list[Fleet]
 
-    def make_send(self) -> Callable[[], Send]:
+    def make_send(self) -> MakeSend:
         """Return what makes submitters: each front end in turn, and twice this process, as an application's own."""
         token, own = submitters_token(), directly(self.database)
         turns = itertools.cycle([kind for url in self.urls for kind in (over_http(url, token), own, own)])
