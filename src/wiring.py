@@ -22,6 +22,7 @@ from .jobs import Submission, submit_many
 from .jobs.core import envelopes
 from .jobs.failures import counting
 from .jobs.search import texts
+from .jobs.submit.submission import new_id
 from .jobs.webhooks import events
 
 #: all hooks
@@ -40,7 +41,7 @@ def connect(*, fleet_watch: Callable[[], object] | None = None) -> None:
 
 def delivery(id: str) -> Message[Any]:
     """Build the message of src/actors/webhooks.py that makes a delivery."""
-    return Message("webhooks", "deliver_webhook", (id,), {}, {})
+    return Message("webhooks", "deliver_webhook", (id,), {}, {}, new_id())
 
 
 def submit_deliveries(session: Session, ids: Sequence[str], by: str | None) -> None:
@@ -50,7 +51,7 @@ def submit_deliveries(session: Session, ids: Sequence[str], by: str | None) -> N
 
 def failure_mail() -> Message[Any]:
     """Build the message of src/actors/notifications/failure_notifications.py that counts failures and mails them."""
-    return Message("mail", "mail_failures", (), {}, {})
+    return Message("mail", "mail_failures", (), {}, {}, new_id())
 
 
 def unconnected() -> list[str]:

@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 import dramatiq
-from dramatiq import Message, Middleware
+from dramatiq import Actor, Message, Middleware
 from dramatiq.broker import Consumer
 from dramatiq.brokers.rabbitmq import RabbitmqBroker
 from dramatiq.common import q_name
@@ -23,6 +23,7 @@ from ..jobs.submit.requests import Receipt, Submission, submission_of
 from ..jobs.submit.submission import submit_many
 from ..settings import get_settings
 from ..sql.database import read, write
+from .compat.actor import JobsActor
 from .compat.results import Results
 from .core import topology
 from .options.async_actors import EventLoop
@@ -84,6 +85,12 @@ class JobsBroker(RabbitmqBroker):
         super().add_middleware(middleware, before=before, after=after)
         own = [each for each in self.middleware if not type(each).__module__.startswith(f"{__package__}.")]
         declare(frozenset(name for each in own for name in each.actor_options), frozenset(self.actor_options))
+
+    def declare_actor(self, actor: Actor[Any, Any]) -> None:
+        """Register an actor; its messages get ids in the order of time, unless its class is the application's own."""
+        if type(actor) is Actor:
+            actor.__class__ = JobsActor
+        super().declare_actor(actor)
 
     def enqueue(self, message: Message[Any], *, delay: int | None = None) -> Message[Any]:
         """Submit a message: a row in a short transaction, or in that of the transactional actor that sends it.

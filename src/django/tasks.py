@@ -20,6 +20,7 @@ from ..jobs.core.models import Job
 from ..jobs.core.session_handover import handed_over
 from ..jobs.options.job_options import NORMAL_PRIORITY
 from ..jobs.read.queries import find
+from ..jobs.submit.submission import new_id
 from ..sql.clock import now
 from ..sql.database import read
 from . import results, transactions
@@ -55,7 +56,7 @@ class CallboardBackend(BaseTaskBackend):  # type: ignore[misc, unused-ignore]
     def enqueue(self, task: Task, args: Sequence[Any], kwargs: Mapping[str, Any]) -> TaskResult:
         """Submit the job in Django's transaction. Raises TypeError if an argument is not JSON."""
         self.validate_task(task)
-        message: Message[Any] = Message(task.queue_name, task.module_path, tuple(args), dict(kwargs), {})
+        message: Message[Any] = Message(task.queue_name, task.module_path, tuple(args), dict(kwargs), {}, new_id())
         result = TaskResult(
             task=task, id=message.message_id, status=TaskResultStatus.READY, enqueued_at=now(), started_at=None, finished_at=None,
             last_attempted_at=None, args=list(args), kwargs=dict(kwargs), backend=self.alias, errors=[], worker_ids=[],

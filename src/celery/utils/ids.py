@@ -1,8 +1,8 @@
 """Ids of tasks."""
 
-from uuid import uuid4
+from ...jobs.submit.submission import new_id
 
 
 def uuid() -> str:
-    """Return a new id for a task."""
-    return str(uuid4())
+    """Return a new id for a task: a job's, in the order of time."""
+    return new_id()

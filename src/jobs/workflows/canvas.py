@@ -30,6 +30,7 @@ from ..core.workflow_models import OnDead, When
 from ..options import message_options
 from ..submit.defaults import sealed
 from ..submit.requests import Submission, submission_of
+from ..submit.submission import new_id
 from .submission import PlannedStep, WorkflowReceipt, submit_plan
 
 #: actor that calls another one for each element of a chunk
@@ -126,7 +127,7 @@ def chunks(actor: dramatiq.Actor[..., Any], arguments: Iterable[Any], size: int,
         if sealed(message := actor.message(*call)) != message:
             raise JobsError(f"{actor.actor_name} has a secret parameter, which only a job of its own hides: use canvas.map", field="actor")
     parts = (calls[begin : begin + size] for begin in range(0, len(calls), size))
-    return Group(tuple(Message(actor.queue_name, CALL_EACH, (actor.actor_name, part), {}, dict(options)) for part in parts))
+    return Group(tuple(Message(actor.queue_name, CALL_EACH, (actor.actor_name, part), {}, dict(options), new_id()) for part in parts))
 
 
 def link(part: Part, *, on_success: Parts = (), on_error: Parts = (), always: Parts = ()) -> Linked:
