@@ -10,9 +10,8 @@ from typing import Any
 from bench.filling import store_rows
 from src.jobs.core.states import State
 from src.jobs.read import histograms
-from src.jobs.read.ended import SPANS, minute_of
-from src.jobs.read.histograms import Histogram
 from src.jobs.read.models import JobStatistics, QueueDepth
+from src.jobs.read.spans import SPANS, minute_of
 from src.jobs.upkeep import actor_weeks, job_totals
 from src.jobs.upkeep.ended_counts import KEEP
 from src.sql.clock import now
@@ -65,9 +64,10 @@ def _histogram(chance: random.Random, jobs: int) -> str:
     """A histogram of eight buckets around one: durations of one actor are spread over some two decades."""
     middle = chance.randrange(6, 14)
     weights = [1, 4, 12, 25, 30, 18, 8, 2]
-    counts = {middle + at: jobs * weight // 100 for at, weight in enumerate(weights)}
-    counts[middle + 4] += jobs - sum(counts.values())
-    return histograms.write(Histogram(counts))
+    counts = histograms.empty()
+    counts[middle : middle + len(weights)] = [jobs * weight // 100 for weight in weights]
+    counts[middle + 4] += jobs - sum(counts)
+    return histograms.write(counts)
 
 
 def _depths(queues: Sequence[str]) -> Iterator[dict[str, Any]]:

@@ -18,6 +18,9 @@ from sqlalchemy.orm import Session
 
 from .direct import Direct, pipeline
 
+#: the dialects that a statement is written in
+STORES = ("sqlite", "postgresql")
+
 #: rows that PostgreSQL processes at once while the next part is prepared
 PART = 500
 
@@ -177,9 +180,9 @@ def _instants(statement: str, store: str) -> str:
 
 def plain(statement: str) -> dict[str, Any]:
     """A statement without rows, in both dialects: {'sqlite': …, 'postgresql': …}."""
-    return {store: text(_instants(statement, store).replace("::", "\\:\\:")) for store in ("sqlite", "postgresql")}
+    return {store: text(_instants(statement, store).replace("::", "\\:\\:")) for store in STORES}
 
 
 def run(session: Session, statements: dict[str, Any], **parameters: Any) -> list[Any]:
     """Execute one of `plain()`'s statements and return its rows."""
-    return list(session.connection().execute(statements["sqlite" if is_sqlite(session) else "postgresql"], parameters))
+    return [*session.connection().execute(statements["sqlite" if is_sqlite(session) else "postgresql"], parameters).all()]

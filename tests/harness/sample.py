@@ -15,8 +15,8 @@ from src.jobs.control.held import Unreadable, hold_foreign, hold_unreadable
 from src.jobs.core.models import Attempt, Job, LogLine
 from src.jobs.core.states import Outcome, State
 from src.jobs.failures import counting
-from src.jobs.read.ended import minute_of
 from src.jobs.read.models import WorkerMemory
+from src.jobs.read.spans import minute_of
 from src.mail import mailbox
 from src.mail.letters import compose
 from src.reports import archive

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from sqlalchemy.orm import Session
 
 from ...sql.statements import plain, run
-from .ended import minute_of, span_of
+from .spans import minute_of, span_of
 
 _GREATEST = plain("""
     SELECT (minute - :first) / :step, queue, max(queued), max(running), max(oldest_s) FROM queue_depths

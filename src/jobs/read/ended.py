@@ -5,24 +5,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, Literal
 
-from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from ...sql.columns import from_microseconds, to_microseconds
-from ...sql.statements import plain, run
+from ...sql.statements import STORES, plain, run
 from ..core.states import State
 from . import histograms
 from .histograms import Histogram
-from .models import ALL, JobStatistics, JobTotals
+from .models import ALL
+from .spans import MINUTE_US, SPANS, Ends, divided, minute_of, span_of
 
-MINUTE_US = 60_000_000
-#: lengths of the counted spans, in minutes
-SPANS = (1, 10, 60, 1_440)
 _STATES = {state.value: state for state in State}
 #: name of an actor that is not known
 UNKNOWN = "?"
@@ -38,11 +35,6 @@ _COUNTED = """
 """
 #: sums of a row with its histograms; or the number of jobs of each step
 _MEASURED, _NUMBERS = ("jobs, attempts, wait_us, run_us, waits, runs", ""), ("sum(jobs), 0, 0, 0, '', ''", "GROUP BY 1, 2, 3")
-#: one lookup in the index for each span
-_NEWEST: dict[type[JobStatistics] | type[JobTotals], dict[str, Any]] = {
-    table: plain("SELECT " + ", ".join(f"(SELECT max(minute) FROM {table.__tablename__} WHERE span = {span})" for span in SPANS[:3]))
-    for table in (JobStatistics, JobTotals)
-}
 _RUNS = plain("SELECT actor, runs FROM job_statistics WHERE span = :span AND minute >= :begin AND minute < :end AND runs <> ''")
 #: a week: the longest range of statistics by day that is summed
 WEEK = 7 * 1_440
@@ -67,8 +59,8 @@ class Ended:
     attempts: int = 0
     wait_us: int = 0
     run_us: int = 0
-    waits: Histogram = field(default_factory=Histogram)
-    runs: Histogram = field(default_factory=Histogram)
+    waits: Histogram = field(default_factory=histograms.empty)
+    runs: Histogram = field(default_factory=histograms.empty)
 
     def add(self, state: str, jobs: int, attempts: int, wait_us: int, run_us: int) -> None:
         reached = _STATES[state]  # not State(state): charts add thousands of rows
@@ -88,37 +80,6 @@ class Ended:
 
 #: key of a series: the name of its actor, or "" for all
 Series = dict[str, list[Ended]]
-
-
-def minute_of(instant: datetime) -> int:
-    """Return the minute of an instant, counted from 1970."""
-    return to_microseconds(instant) // MINUTE_US
-
-
-def instant_of(minute: int) -> datetime:
-    """Return the begin of a minute."""
-    return from_microseconds(minute * MINUTE_US)
-
-
-def counted_to(session: Session, table: type[JobStatistics] | type[JobTotals] = JobStatistics) -> int:
-    """Return the first minute that is not counted yet. `table`: that is not in this table yet."""
-    # Minutes are kept for days, longer spans for long: after days without a job one span is counted again.
-    newest = run(session, _NEWEST[table])[0]
-    return max(0 if minute is None else minute + 1 if span == 1 else minute for span, minute in zip(SPANS[:3], newest, strict=True))
-
-
-def _whole(session: Session, counted: int, longest: int, table: type[JobStatistics] | type[JobTotals] = JobStatistics) -> int:
-    """Return the end of the span that the last counted minute is in: its row sums what is counted of it.
-
-    Without rows of minutes a row may also sum what is not counted: then it is left out.
-    """
-    newest = run(session, _NEWEST[table])[0][0]
-    return -(-counted // longest) * longest if newest is not None and newest + 1 == counted else counted
-
-
-def span_of(step: int) -> int:
-    """Return the longest counted span of which a step, in minutes, is a multiple."""
-    return next(span for span in reversed(SPANS) if step % span == 0)
 
 
 def by_step(
@@ -146,11 +107,12 @@ def over_time(
             series[name] = [Ended() for _ in range((last - first) // length)]
         return series[name][number]
 
-    counted = min(last, max(first, counted_to(session)))
+    ends = Ends.read(session)
+    counted = min(last, max(first, ends.statistics.counted_to))
     if by or actor is not None or may_see is not None:
-        found = _rows(session, first, counted, length, only, durations=durations)
+        found = _rows(session, ends, first, counted, length, only, durations=durations)
     else:
-        found = _totals(session, first, counted, length, queue, durations=durations)
+        found = _totals(session, ends, first, counted, length, queue, durations=durations)
     for number, of_actor, state, *sums, waits, runs in found:
         if into := place(number, of_actor):
             into.add(state, *sums)
@@ -167,16 +129,17 @@ def over_time(
 def runs_by_actor(session: Session, since: datetime, until: datetime, series: Series) -> dict[str, Histogram]:
     """Return the run times of each actor over a whole period, of which `series` has the jobs that are not counted yet with their durations."""
     first, last = minute_of(since), minute_of(until)
-    found = {actor: sum((each.runs for each in columns), Histogram()) for actor, columns in series.items()}
-    for actor, runs in _run_times(session, first, min(last, max(first, counted_to(session)))):
+    found = {actor: histograms.summed(each.runs for each in columns) for actor, columns in series.items()}
+    ends = Ends.read(session)
+    for actor, runs in _run_times(session, ends, first, min(last, max(first, ends.statistics.counted_to))):
         if actor in found:
             histograms.add(runs, found[actor])
     return found
 
 
-def _run_times(session: Session, first: int, counted: int) -> Iterator[tuple[str, str]]:
+def _run_times(session: Session, ends: Ends, first: int, counted: int) -> Iterator[tuple[str, str]]:
     """Read the run times of actors: by weeks where they are summed, else by spans."""
-    counted = _whole(session, counted, SPANS[-1])
+    counted = ends.statistics.whole(counted, SPANS[-1])
     oldest, newest = run(session, _WEEKS)[0]
     begin = max(-(-first // WEEK) * WEEK, oldest or 0)
     end = begin if newest is None else min(counted // WEEK * WEEK, newest + WEEK)
@@ -185,7 +148,7 @@ def _run_times(session: Session, first: int, counted: int) -> Iterator[tuple[str
     else:
         begin = end = counted
     for part in ((first, begin), (end, counted)):
-        for span, low, high in _spans(*part):
+        for span, low, high in divided(*part):
             yield from run(session, _RUNS, span=span, begin=low, end=high)
 
 
@@ -201,32 +164,37 @@ def buckets(session: Session, begin: int, end: int, *, origin: int = 0, step: in
     """Count the jobs themselves that ended from one minute to another: by step since `origin`, actor, queue, state and buckets."""
     if begin >= end:
         return []
-    statement = plain(
-        _BUCKETS.format(
-            wait_us=WAIT_US, run_us=RUN_US, wait_bucket=histograms.bucket_sql("wait"), run_bucket=histograms.bucket_sql("run"),
-            minute_us=MINUTE_US, unknown=UNKNOWN, only=_only(only),
+    return run(session, _buckets(frozenset(only)), first=origin, step=step, since=begin * MINUTE_US, until=end * MINUTE_US, **only)
+
+
+@cache
+def _buckets(only: frozenset[str]) -> dict[str, Any]:
+    def written(store: str) -> str:
+        wait, ran = (histograms.bucket_sql(name, store) for name in ("wait", "run"))
+        return _BUCKETS.format(
+            wait_us=WAIT_US, run_us=RUN_US, wait_bucket=wait, run_bucket=ran, minute_us=MINUTE_US, unknown=UNKNOWN, only=_only(only)
         )
-    )  # fmt: skip
-    return run(session, statement, first=origin, step=step, since=begin * MINUTE_US, until=end * MINUTE_US, **only)
+
+    return {store: plain(written(store))[store] for store in STORES}
 
 
-def _rows(session: Session, first: int, counted: int, length: int, only: dict[str, str], *, durations: bool) -> list[Any]:
+def _rows(session: Session, ends: Ends, first: int, counted: int, length: int, only: dict[str, str], *, durations: bool) -> list[Any]:
     """Read the statistics of a period by actor. `durations`: row by row with histograms; otherwise the number of jobs of each step."""
     found, longest = [], span_of(length)
-    for part in _spans(first, _whole(session, counted, longest), longest):
+    for part in divided(first, ends.statistics.whole(counted, longest), longest):
         found += _read(session, "job_statistics", part, first, length, only, durations=durations)
     return found
 
 
-def _totals(session: Session, first: int, counted: int, length: int, queue: str | None, *, durations: bool) -> list[Any]:
+def _totals(session: Session, ends: Ends, first: int, counted: int, length: int, queue: str | None, *, durations: bool) -> list[Any]:
     """Read the totals of all actors, of one queue or of all, and the rows that they sum where they are not written yet."""
     found: list[Any] = []
     only = {} if queue is None else {"queue": queue}
-    written, longest = counted_to(session, JobTotals), span_of(length)
+    written, longest = ends.totals.counted_to, span_of(length)
     if written >= counted:
-        counted = written = _whole(session, counted, longest, JobTotals)
-    for span, begin, end in _spans(first, counted, longest):
-        oldest = session.execute(select(func.min(JobTotals.minute)).where(JobTotals.span == span)).scalar()
+        counted = written = ends.totals.whole(counted, longest)
+    for span, begin, end in divided(first, counted, longest):
+        oldest = ends.oldest_totals[span]
         low = end if oldest is None else min(end, max(begin, oldest))
         high = max(low, min(end, written // span * span))
         for part in ((begin, low), (high, end)):
@@ -241,25 +209,14 @@ def _read(
     span, begin, end = part
     if begin >= end:
         return []
+    return run(session, _counted(table, frozenset(only), durations), first=first, step=length, span=span, begin=begin, end=end, **only)
+
+
+@cache
+def _counted(table: str, only: frozenset[str], durations: bool) -> dict[str, Any]:
     name, (sums, grouped) = "actor" if table == "job_statistics" else "queue", _MEASURED if durations else _NUMBERS
-    statement = plain(_COUNTED.format(table=table, name=name, sums=sums, only=_only(only), grouped=grouped))
-    return run(session, statement, first=first, step=length, span=span, begin=begin, end=end, **only)
+    return plain(_COUNTED.format(table=table, name=name, sums=sums, only=_only(only), grouped=grouped))
 
 
-def _spans(begin: int, end: int, longest: int = SPANS[-1]) -> Iterator[tuple[int, int, int]]:
-    """Divide a period into the longest spans, up to this one, and shorter ones before and after: each with its begin and end."""
-    low, high = -(-begin // longest) * longest, end // longest * longest
-    if longest == SPANS[0] or low < high:
-        yield longest, low, high
-    else:
-        low = high = end
-    if longest != SPANS[0]:
-        shorter = SPANS[SPANS.index(longest) - 1]
-        if begin < low:
-            yield from _spans(begin, low, shorter)
-        if high < end:
-            yield from _spans(high, end, shorter)
-
-
-def _only(names: dict[str, str]) -> str:
-    return "".join(f" AND {name} = :{name}" for name in names)
+def _only(names: Iterable[str]) -> str:
+    return "".join(f" AND {name} = :{name}" for name in sorted(names))

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from sqlalchemy.orm import Session
 
 from ...sql.statements import plain, run
-from .ended import minute_of, span_of
+from .spans import minute_of, span_of
 
 _GREATEST = plain("""
     SELECT (minute - :first) / :step, worker, max(memory_bytes), max(jobs_done) FROM worker_memory

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from ...sql.clock import now
 from ..core.states import Source
-from .ended import instant_of, minute_of
+from .spans import instant_of, minute_of
 from .usage_models import Usage
 
 #: lengths of the summed spans, in minutes

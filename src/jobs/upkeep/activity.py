@@ -6,7 +6,7 @@ from ...sql.clock import now
 from ...sql.direct import Direct
 from ...sql.statements import Single
 from ..core.states import State
-from ..read.ended import minute_of
+from ..read.spans import minute_of
 from .ended_counts import SETTLED
 
 #: the newest job, the present minute, and the newest minute that can be counted

@@ -10,9 +10,10 @@ from sqlalchemy.orm import Session
 
 from ...sql.clock import now
 from ..read import histograms
-from ..read.ended import SPANS, WEEK, counted_to, minute_of
+from ..read.ended import WEEK
 from ..read.histograms import Histogram
 from ..read.models import ActorRuns, JobStatistics
+from ..read.spans import SPANS, counted_to, minute_of
 
 #: weeks summed in one transaction
 AT_ONCE = 1
@@ -46,7 +47,7 @@ def prune(session: Session, keep: timedelta) -> None:
 
 def _write(session: Session, week: int) -> None:
     columns = select(JobStatistics.actor, JobStatistics.runs).where(JobStatistics.span == DAY)
-    sums: dict[str, Histogram] = defaultdict(Histogram)
+    sums: dict[str, Histogram] = defaultdict(histograms.empty)
     for actor, runs in session.execute(columns.where(JobStatistics.minute >= week, JobStatistics.minute < week + WEEK)):
         histograms.add(runs, sums[actor])
     rows = [{"week": week, "actor": actor, "runs": histograms.write(each)} for actor, each in sums.items()]

@@ -19,8 +19,9 @@ from ...sql.clock import now
 from ...sql.statements import Batch, plain, run
 from ..core.models import Job
 from ..read import ended, histograms
-from ..read.ended import MINUTE_US, SPANS, Ended, counted_to, instant_of, minute_of
+from ..read.ended import Ended
 from ..read.models import JobStatistics, JobTotals, QueueDepth
+from ..read.spans import MINUTE_US, SPANS, counted_to, instant_of, minute_of
 from . import actor_weeks, job_totals
 from .job_totals import SUMS, row, upsert
 

@@ -14,8 +14,9 @@ from sqlalchemy.orm import Session
 
 from ...sql.statements import Batch, plain, run
 from ..read import histograms
-from ..read.ended import SPANS, Ended
+from ..read.ended import Ended
 from ..read.models import ALL, JobStatistics, JobTotals
+from ..read.spans import SPANS
 
 #: spans summed in one transaction
 AT_ONCE = 20

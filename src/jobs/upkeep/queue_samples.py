@@ -8,8 +8,8 @@ from sqlalchemy.orm import Session
 from ...sql.clock import now
 from ...sql.statements import Batch
 from ..read import queries
-from ..read.ended import SPANS, minute_of
 from ..read.models import QueueDepth
+from ..read.spans import SPANS, minute_of
 
 _COLUMNS = {"span": "bigint", "minute": "bigint", "queue": "text", "queued": "bigint", "running": "bigint", "oldest_s": "double precision"}
 

@@ -14,7 +14,8 @@ from sqlalchemy.orm import Session
 from ...sql.clock import now
 from ...sql.statements import is_sqlite, plain
 from ..core.models import Job
-from ..read.ended import MINUTE_US, UNKNOWN, instant_of, minute_of
+from ..read.ended import UNKNOWN
+from ..read.spans import MINUTE_US, instant_of, minute_of
 from ..read.usage import LONG, SHORT, SHORT_KEPT
 from ..read.usage_models import Usage
 from .ended_counts import SETTLED

@@ -8,8 +8,8 @@ from sqlalchemy.orm import Session
 from ...sql.clock import now
 from ...sql.statements import Batch
 from ..leases import workers
-from ..read.ended import SPANS, minute_of
 from ..read.models import WorkerMemory
+from ..read.spans import SPANS, minute_of
 from .ended_counts import KEEP
 
 _COLUMNS = {"span": "bigint", "minute": "bigint", "worker": "text", "memory_bytes": "bigint", "jobs_done": "bigint"}

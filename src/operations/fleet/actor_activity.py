@@ -28,7 +28,7 @@ class Activity:
     """Activity of one actor."""
 
     columns: list[Ended] = field(default_factory=list)  # without durations
-    runs: Histogram = field(default_factory=Histogram)
+    runs: Histogram = field(default_factory=histograms.empty)
     newest: tuple[str, State, datetime] | None = None  # id, state and end of its newest job, or its submission before that
     schedule: Schedule | None = None  # the one that is due next, or a paused one
 
@@ -62,7 +62,9 @@ def look(session: Session, names: list[str], period: TimeRange) -> dict[str, Act
     due = _next_schedules(session)
     newest = _newest_jobs(session, names)
     return {
-        name: Activity(series.get(name) or [Ended() for _ in period.columns], runs.get(name, Histogram()), newest.get(name), due.get(name))
+        name: Activity(
+            series.get(name) or [Ended() for _ in period.columns], runs.get(name) or histograms.empty(), newest.get(name), due.get(name)
+        )
         for name in names
     }
 

@@ -89,7 +89,7 @@ class History:
 
     def quantile(self, part: float, *, of: str) -> float | None:
         """Quantile in seconds over the whole range; `of`: waits or runs."""
-        return histograms.quantile(sum((getattr(each, of) for each in self.ended), Histogram()), part)
+        return histograms.quantile(histograms.summed(getattr(each, of) for each in self.ended), part)
 
 
 def look(session: Session, period: TimeRange, *, actor: str | None = None, queue: str | None = None) -> History:

@@ -12,7 +12,7 @@ from typing_extensions import TypedDict
 
 from ...jobs.core.errors import JobsError
 from ...jobs.read import usage
-from ...jobs.read.ended import instant_of
+from ...jobs.read.spans import instant_of
 from ...jobs.read.usage import By, Line
 from ...sql.clock import now
 from ..format import time_ranges

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from src.jobs.control import actions
 from src.jobs.core.models import Job
 from src.jobs.core.states import State
-from src.jobs.read import ended, histograms
+from src.jobs.read import ended, histograms, spans
 from src.jobs.read.ended import Ended
 from src.jobs.read.models import JobStatistics, JobTotals, QueueDepth
 from src.jobs.upkeep import ended_counts, queue_samples
@@ -57,7 +57,7 @@ def shown(database: Database, step: timedelta = STEP, length: timedelta = DAY) -
 def end_of(step: timedelta) -> datetime:
     """Return the end of the last step of a chart."""
     length = step // timedelta(minutes=1)
-    return ended.instant_of((ended.minute_of(now()) // length + 1) * length)
+    return spans.instant_of((spans.minute_of(now()) // length + 1) * length)
 
 
 def end(database: Database, at: datetime, state: State = State.SUCCEEDED, *, actor: str = "add", ran_s: int = 0) -> int:
@@ -166,7 +166,7 @@ def _assert_equal_to_the_jobs(database: Database) -> None:
     """Compare each span's rows with the jobs themselves: counts, histograms and sums of durations."""
     with database.read() as session:
         jobs = session.execute(select(Job).where(Job.finished_at.is_not(None))).scalars().all()
-        for span in ended.SPANS:
+        for span in spans.SPANS:
             rows = session.execute(select(JobStatistics).where(JobStatistics.span == span)).scalars().all()
             wanted = Counter(_key(job, span) for job in jobs)
             assert {(row.minute, row.actor, row.queue, row.state): row.jobs for row in rows} == wanted
@@ -176,10 +176,10 @@ def _assert_equal_to_the_jobs(database: Database) -> None:
                     (row.waits, row.wait_us, [_us(job.created_at, job.started_at) for job in mine]),
                     (row.runs, row.run_us, [_us(job.started_at, job.finished_at) for job in mine]),
                 ):
-                    histogram = histograms.Histogram()
+                    histogram = histograms.empty()
                     histograms.add(text, histogram)
                     known = [us for us in durations if us is not None]
-                    assert (histogram.total(), total) == (len(known), sum(known))
+                    assert (sum(histogram), total) == (len(known), sum(known))
                     assert _bounds(histogram)[0] <= total <= _bounds(histogram)[1]
     assert totals(database) == sums(database)
 
@@ -193,7 +193,7 @@ def _crash(database: Database) -> None:
 
 def _key(job: Job, span: int) -> tuple[int, str | None, str, State]:
     assert job.finished_at is not None
-    return ended.minute_of(job.finished_at) // span * span, job.actor, job.queue, job.state
+    return spans.minute_of(job.finished_at) // span * span, job.actor, job.queue, job.state
 
 
 def _us(begin: datetime | None, end: datetime | None) -> int | None:
@@ -203,8 +203,8 @@ def _us(begin: datetime | None, end: datetime | None) -> int | None:
 def _bounds(histogram: histograms.Histogram) -> tuple[float, float]:
     """The least and the greatest sum of durations in these buckets."""
     ends = (0, *histograms.BOUNDS, float("inf"))
-    return sum(ends[bucket] * count for bucket, count in histogram.items()), sum(
-        ends[bucket + 1] * count for bucket, count in histogram.items()
+    return sum(ends[bucket] * count for bucket, count in enumerate(histogram) if count), sum(
+        ends[bucket + 1] * count for bucket, count in enumerate(histogram) if count
     )
 
 
@@ -333,7 +333,7 @@ def test_run_times_of_a_whole_range_are_those_of_its_steps(database: Database, t
         assert {actor: [each.jobs for each in those] for actor, those in steps.items()} == {
             actor: [each.jobs for each in those] for actor, those in plain.items()
         }
-        assert runs == {actor: sum((each.runs for each in those), histograms.Histogram()) for actor, those in steps.items()}
+        assert runs == {actor: histograms.summed(each.runs for each in those) for actor, those in steps.items()}
 
 
 def test_an_empty_queue_has_no_sample_and_a_deep_one_keeps_its_greatest(database: Database, time: StillClock) -> None:
