@@ -6,7 +6,7 @@ connection), which their processes write into their heartbeats. The second one n
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
@@ -33,9 +33,9 @@ class Trouble:
         return self.kind is AlertKind.BROKER_ALARM or (self.kind is AlertKind.BROKER_AWAY and not self.subject)
 
 
-def troubles(session: Session, broker: Overview) -> list[Trouble]:
-    """Return RabbitMQ's present problems, worst first."""
-    return [*of(broker, heartbeats.alive(session), own=publisher.trouble()), *_unread(session)]
+def troubles(session: Session, broker: Overview, beats: Sequence[Heartbeat] | None = None) -> list[Trouble]:
+    """Return RabbitMQ's present problems, worst first. `beats`: the living processes, if they have been read."""
+    return [*of(broker, heartbeats.alive(session) if beats is None else beats, own=publisher.trouble()), *_unread(session)]
 
 
 def _unread(session: Session) -> list[Trouble]:

@@ -77,12 +77,13 @@ def status(group: FailureGroup) -> Status:
 
 def page(
     session: Session, *, chosen: Status | None = None, sort: Sort = Sort.LAST, text: str = "", before: datetime | None = None,
-    since: datetime | None = None, after: str | None = None, limit: int = 50, may_see: Callable[[str], bool] | None = None,
+    since: datetime | None = None, after: str | None = None, limit: int = 50, may_see: Callable[[str], bool] | None = None, counted: bool = True,
 ) -> Page:  # fmt: skip
     """Return a page of groups; by default the unresolved ones: open and regressed.
 
     `since`: only groups seen since then; `text`: only groups in whose type, place, message or actors it occurs;
-    `after`: fingerprint of the last group of the page before; `may_see`: leave out groups of other actors.
+    `after`: fingerprint of the last group of the page before; `may_see`: leave out groups of other actors;
+    `counted`: with the number of groups of each status.
     """
     statement = select(FailureGroup).where(_is(chosen) if chosen else or_(_is(Status.OPEN), _is(Status.REGRESSED)))
     if before is not None:
@@ -98,11 +99,11 @@ def page(
         statement = statement.where(or_(column < last, and_(column == last, FailureGroup.fingerprint < after)))
     statement = statement.order_by(column.desc(), FailureGroup.fingerprint.desc()).limit(limit + 1)
     groups = list(session.execute(statement).scalars())
-    numbers = session.execute(select(*(func.count().filter(_is(each)) for each in Status)).select_from(FailureGroup)).one()
-    counts = dict(zip(Status, numbers, strict=True))
     seen = [group for group in groups[:limit] if may_see is None or all(may_see(actor) for actor in group.actors)]
-    if may_see is not None:
-        counts = dict.fromkeys(Status, 0)  # the counts would reveal other actors' failures
+    counts = dict.fromkeys(Status, 0)
+    if counted and may_see is None:  # the counts would reveal other actors' failures
+        numbers = session.execute(select(*(func.count().filter(_is(each)) for each in Status)).select_from(FailureGroup)).one()
+        counts = dict(zip(Status, numbers, strict=True))
     is_more = len(groups) > limit
     return Page(seen, groups[limit - 1].last_seen_at if is_more else None, counts, groups[limit - 1].fingerprint if is_more else None)
 

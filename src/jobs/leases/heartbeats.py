@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from sqlalchemy import delete, insert, select, update
@@ -28,6 +29,29 @@ class Role(StrEnum):
 
     SCHEDULER = "scheduler"
     RELAY = "relay"
+
+
+@dataclass(frozen=True, slots=True)
+class Beats:
+    """The processes with a heartbeat within the last hour, oldest first, as of one instant."""
+
+    rows: list[Heartbeat]
+    at: datetime
+
+    @property
+    def alive(self) -> list[Heartbeat]:
+        return [each for each in self.rows if each.stopped_at is None and each.expires_at > self.at]
+
+    def silent(self, role: Role) -> list[Heartbeat]:
+        """The processes of a role that fell silent without signing off, and that have no later process on their host."""
+        rows = [each for each in self.rows if each.role == role]
+        return [
+            each
+            for each in rows
+            if each.stopped_at is None
+            and each.expires_at <= self.at
+            and not any(other.host == each.host and other.started_at > each.heartbeat_at for other in rows)
+        ]
 
 
 # Each process renews every two seconds: without a session, it takes a tenth of the CPU.
@@ -70,16 +94,14 @@ def alive(session: Session, role: Role | None = None) -> list[Heartbeat]:
 
 def silent(session: Session, role: Role) -> list[Heartbeat]:
     """Return processes that fell silent within the last hour without signing off, and that have no later process on their host."""
+    return look(session).silent(role)
+
+
+def look(session: Session) -> Beats:
+    """Read them all at once."""
     present = now()
-    statement = select(Heartbeat).where(Heartbeat.role == role, Heartbeat.expires_at > present - LISTED).order_by(Heartbeat.id)
-    rows = list(session.execute(statement).scalars())
-    return [
-        each
-        for each in rows
-        if each.stopped_at is None
-        and each.expires_at <= present
-        and not any(other.host == each.host and other.started_at > each.heartbeat_at for other in rows)
-    ]
+    statement = select(Heartbeat).where(Heartbeat.expires_at > present - LISTED).order_by(Heartbeat.id)
+    return Beats(list(session.execute(statement).scalars()), present)
 
 
 def forget_old(session: Session) -> None:

@@ -76,14 +76,15 @@ class FleetHealth:
 def look(session: Session, *, wait_s: float = management.WAIT_S, within_s: float = management.OLD_S) -> FleetHealth:
     """Read the health of the fleet; waits at most `wait_s` for RabbitMQ."""
     broker = management.overview(within_s=within_s, wait_s=wait_s)
-    alive = heartbeats.alive(session)
+    beats = heartbeats.look(session)
+    alive = beats.alive
     return FleetHealth(
         broker,
-        troubles(session, broker),
+        troubles(session, broker, alive),
         workers.fleet(session),
         workers.overdue(session),
         [each for each in alive if each.role == Role.SCHEDULER],
-        heartbeats.silent(session, Role.SCHEDULER),
+        beats.silent(Role.SCHEDULER),
         [each for each in alive if each.role == Role.RELAY],
         lateness(session),
     )
