@@ -12,7 +12,6 @@ from dramatiq import Message
 from sqlalchemy import select
 
 from src import wiring
-from src.broker.jobs_broker import build_broker
 from src.celery import uuid
 from src.jobs.core.models import Job
 from src.jobs.workflows import canvas
@@ -61,11 +60,8 @@ def test_an_actor_class_of_the_application_stays() -> None:
     class Own(dramatiq.Actor[Any, Any]):
         pass
 
-    broker, before = build_broker(), dramatiq.get_broker()
-    try:
-        own = dramatiq.actor(actor_class=Own, actor_name="own", broker=broker)(lambda: None)
-    finally:
-        dramatiq.set_broker(before)
-        broker.close()
+    broker = dramatiq.get_broker()
+    own = dramatiq.actor(actor_class=Own, actor_name="own")(lambda: None)
+    del broker.actors["own"]
 
     assert type(own) is Own
