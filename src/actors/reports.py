@@ -166,7 +166,7 @@ def _operations_blocks(session: Session, since: datetime, until: datetime, *, st
 
 
 def _headline(session: Session, ended: dict[State, int], before: dict[State, int]) -> Figures:
-    now_there = queries.counts(session)
+    now_there = queries.counts_but_succeeded(session)
     done, dead = ended.get(State.SUCCEEDED, 0), ended.get(State.DEAD, 0)
     waiting = sum(now_there[state] for state in (State.QUEUED, State.SCHEDULED, State.RETRYING))
     return Figures(

@@ -7,6 +7,7 @@ from sqlalchemy import Engine, text
 #: name -> what it covers; SQLite builds the same ones in its migrations
 LATE = {
     "ix_jobs_backlog": "jobs (queue, state) WHERE state IN ('scheduled', 'retrying', 'held', 'dead')",
+    "ix_schedule_ticks_failed": "schedule_ticks (finished_at) WHERE state IN ('dead', 'expired', 'cancelled')",
     "ix_schedule_ticks_missed": "schedule_ticks (schedule_id, decided_at) WHERE state = 'missed'",
     "ix_job_statistics_actor": "job_statistics (span, minute, actor, state, jobs)",
     "ix_jobs_parent": "jobs (parent_id) WHERE parent_id IS NOT NULL",

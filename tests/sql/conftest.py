@@ -22,6 +22,7 @@ from src.operations.fleet import fleet_metrics, history
 from src.sql.database import Database
 from src.web.auth import throttle
 from src.web.render import rail_counts
+from tests.harness import plans
 from tests.harness.stores import Emptied, OpenStore, choose, using
 
 #: caches of a database or a caller: the next test has others
@@ -32,6 +33,8 @@ REMEMBERED: tuple[MutableMapping[Any, Any], ...] = (
     rail_counts._kept,
     throttle._refused,
 )
+#: statements whose plans have been asked for
+_PLANNED: set[str] = set()
 assert src.actors
 assert src.web.application  # every room's tables are known
 
@@ -77,10 +80,12 @@ def store(request: pytest.FixtureRequest, _stores: Stores) -> Database:
 def database(store: Database, _stores: Stores, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
     for remembered in REMEMBERED:
         remembered.clear()
-    with using(store, monkeypatch):
+    with using(store, monkeypatch), plans.recorded_of_product(store, _PLANNED) as executed:
         yield store
         monkeypatch.undo()  # the test's own changes are undone first: undone later, they would bring back this database's address
     _stores["sqlite" if store.is_sqlite else "postgresql"].empty()
+    if store.is_sqlite:  # PostgreSQL's plans depend on the number of rows
+        assert plans.whole_reads(store, executed) == {}, "the product reads a table of jobs from end to end"
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from ...jobs.control import actions
 from ...jobs.core.errors import NotAllowed, UnknownJob
 from ...jobs.core.models import Job
 from ...jobs.core.states import State
+from ...jobs.read.queries import NOT_SUCCEEDED
 from ...sql.database import write
 from ..core import registry, routes
 from ..task.declaration import queue_of
@@ -28,7 +29,9 @@ def queues_of_tasks() -> list[str]:
 
 def purge(queues: Collection[str]) -> int:
     """Cancel the waiting jobs of these queues, newest first, and return their number; a job sent meanwhile stays."""
-    waiting = select(Job.seq, Job.id).where(Job.queue.in_(queues), Job.state.in_(_WAITING)).order_by(Job.seq.desc()).limit(AT_ONCE)
+    waiting = (
+        select(Job.seq, Job.id).where(NOT_SUCCEEDED, Job.queue.in_(queues), Job.state.in_(_WAITING)).order_by(Job.seq.desc()).limit(AT_ONCE)
+    )
     number, chosen = 0, waiting
     while True:
         with write() as session:

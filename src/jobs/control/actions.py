@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import case, select, update
+from sqlalchemy import case, select, text, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -13,7 +13,7 @@ from ...sql.clock import now
 from ..attempts import stacks
 from ..core.envelopes import announce, dumps
 from ..core.errors import NotAllowed, UnknownJob
-from ..core.models import Job
+from ..core.models import NOT_ENDED, Job
 from ..core.release import envelope
 from ..core.states import FINAL, HeldFor, State, allowed
 from ..finish import ending
@@ -96,7 +96,7 @@ def _queue_again(session: Session, id: str, states: list[State], otherwise: str,
             moved = _move(session, id, states, state=State.QUEUED, reason=None, **values)
     except IntegrityError:
         key = _find(session, id).unique_key
-        other = session.execute(select(Job.id).where(Job.unique_key == key, Job.state.not_in(FINAL))).scalar()
+        other = session.execute(select(Job.id).where(Job.unique_key == key, text(f"jobs.{NOT_ENDED}"))).scalar()
         raise NotAllowed(f"another job of its unique key {key!r} waits or runs: {other}") from None
     if not moved:
         raise NotAllowed(f"the job is {_find(session, id).state}: {otherwise}")

@@ -22,6 +22,7 @@ from ..core.models import Attempt, Job, Worker
 from ..core.states import HeldFor, State, listed, require
 from ..finish import ending
 from ..finish.settle import storable
+from ..read.queries import NOT_SUCCEEDED
 from ..submit import defaults
 from ..submit.row import NAME
 from ..submit.submission import new_id
@@ -106,7 +107,7 @@ def hold_unreadable(session: Session, deliveries: Sequence[Unreadable]) -> None:
         if (
             delivery.id is None
             and delivery.redelivered
-            and session.execute(select(Job.seq).where(Job.body == body, Job.state == State.HELD).limit(1)).first()
+            and session.execute(select(Job.seq).where(NOT_SUCCEEDED, Job.body == body, Job.state == State.HELD).limit(1)).first()
         ):
             continue
         reason = storable(f"not {delivery.expected}: {delivery.problem}", 1000)
@@ -139,7 +140,7 @@ require(State.HELD, State.QUEUED)
 
 
 _SOME = Single(
-    f"SELECT seq FROM jobs WHERE state = '{State.HELD}' AND held_for IN {listed(HeldFor.UNKNOWN_ACTOR, HeldFor.ARGUMENTS)} LIMIT 1"
+    f"SELECT seq FROM jobs WHERE state <> '{State.SUCCEEDED}' AND state = '{State.HELD}' AND held_for IN {listed(HeldFor.UNKNOWN_ACTOR, HeldFor.ARGUMENTS)} LIMIT 1"
 )
 
 

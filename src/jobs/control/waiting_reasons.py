@@ -14,8 +14,8 @@ from sqlalchemy.orm import Session
 
 from ...sql.clock import now
 from ...sql.statements import is_sqlite
-from ..core.models import Attempt, Job
-from ..core.states import HeldFor, State, listed
+from ..core.models import UNDER_WAY, Attempt, Job
+from ..core.states import HeldFor, State
 from ..core.workflow_models import Fate, StoredEdge, StoredStep
 from ..leases import heartbeats, workers
 from ..leases.heartbeats import Role
@@ -28,8 +28,6 @@ from ..workflows.steps import WAITS_FOR
 
 #: jobs named in one sentence, and the largest position counted
 NAMED, COUNTED = 3, 10_000
-#: as in the index of fair shares, or SQLite would not use it
-_UNDER_WAY = text(f"jobs.state IN {listed(State.QUEUED, State.RUNNING)}")
 #: a job due within this time is also affected by RabbitMQ problems
 SOON = timedelta(seconds=30)
 
@@ -214,16 +212,16 @@ def _slots(session: Session, job: Job) -> Reason:
 
 
 def _fair(session: Session, job: Job) -> Reason:
-    under_way = select(Job.fair_key, func.count()).where(Job.queue == job.queue, Job.fair_key.is_not(None), _UNDER_WAY)
+    under_way = select(Job.fair_key, func.count()).where(Job.queue == job.queue, Job.fair_key.is_not(None), text(f"jobs.{UNDER_WAY}"))
     counts = dict(session.execute(under_way.group_by(Job.fair_key)).all())
     ahead = _count(session, job, Job.waits_for == job.waits_for, Job.state == State.SCHEDULED, Job.seq < job.seq)
     mine, others = counts.get(job.fair_key, 0), sum(counts.values()) - counts.get(job.fair_key, 0)
-    text = (
+    sentence = (
         f"it waits for its fair share of queue {job.queue}: {mine} jobs of {job.fair_key} and {others} of others are under way, "
         f"{ahead} of {job.fair_key} are ahead of it"
     )
     same = f"queue:{quote(job.queue)} key:{quote(job.fair_key or '')} state:queued,running,scheduled"
-    return Reason(text, (Link(LinkKind.JOBS, same), Link(LinkKind.QUEUE, job.queue)))
+    return Reason(sentence, (Link(LinkKind.JOBS, same), Link(LinkKind.QUEUE, job.queue)))
 
 
 def _queued(session: Session, job: Job, broker: BrokerFacts) -> Iterator[Reason]:

@@ -25,6 +25,11 @@ _BYTEWISE = String(255).with_variant(String(255, collation="C"), "postgresql")
 BACKLOG_STATES = (State.SCHEDULED, State.RETRYING, State.HELD, State.DEAD)
 
 
+#: conditions of partial indexes that statements must write out, too: SQLite compares texts, not the values of parameters
+UNDER_WAY = f"state IN {listed(State.QUEUED, State.RUNNING)}"
+NOT_ENDED = f"state NOT IN {listed(State.SUCCEEDED, State.DEAD, State.CANCELLED, State.EXPIRED)}"
+
+
 def words(kind: type[StrEnum]) -> Enum:
     return Enum(kind, native_enum=False, length=16, create_constraint=False, values_callable=lambda words: [word.value for word in words])
 
@@ -49,7 +54,7 @@ class Job(Base):
             where=f"expires_at IS NOT NULL AND state IN {listed(State.SCHEDULED, State.QUEUED, State.RETRYING)}",
         ),
         partial("ix_jobs_waits_for", "waits_for", "seq", where="waits_for IS NOT NULL"),
-        partial("ix_jobs_fair", "queue", "fair_key", where=f"fair_key IS NOT NULL AND state IN {listed(State.QUEUED, State.RUNNING)}"),
+        partial("ix_jobs_fair", "queue", "fair_key", where=f"fair_key IS NOT NULL AND {UNDER_WAY}"),
         partial("ix_jobs_workflow", "workflow_seq", "seq", where="workflow_seq IS NOT NULL"),
         partial("ix_jobs_queued", "queue", "published_at", where=f"state = '{State.QUEUED}'"),
         # Jobs on the usual way, from queued to succeeded, never enter it.
@@ -63,7 +68,7 @@ class Job(Base):
         partial(
             "uq_jobs_unique_key",
             "unique_key",
-            where=f"unique_key IS NOT NULL AND state NOT IN {listed(State.SUCCEEDED, State.DEAD, State.CANCELLED, State.EXPIRED)}",
+            where=f"unique_key IS NOT NULL AND {NOT_ENDED}",
             unique=True,
         ),
         # fillfactor leaves room on each page for a row's next version; sqlite_autoincrement: a deleted job's number is never reused.

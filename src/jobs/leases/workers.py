@@ -148,7 +148,7 @@ _SILENT = plain("""
 _ORPHANS = Single(f"""
     SELECT jobs.seq, jobs.attempt, jobs.crashes, jobs.cancel_requested, #(jobs.started_at), coalesce(workers.name, 'unknown'), jobs.actor, jobs.worker_id FROM jobs
     LEFT JOIN workers ON workers.id = jobs.worker_id
-    WHERE jobs.state = '{State.RUNNING}' AND (workers.id IS NULL OR workers.lost_at IS NOT NULL OR workers.stopped_at IS NOT NULL)
+    WHERE jobs.state <> '{State.SUCCEEDED}' AND jobs.state = '{State.RUNNING}' AND (workers.id IS NULL OR workers.lost_at IS NOT NULL OR workers.stopped_at IS NOT NULL)
         AND (jobs.crashes + 1 < :max_crashes OR jobs.cancel_requested OR workers.id IS NULL OR workers.id = :known OR workers.expires_at <= @(:dead_since))
     ORDER BY jobs.seq LIMIT 1000
 """)

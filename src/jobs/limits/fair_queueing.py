@@ -11,16 +11,15 @@ import heapq
 from collections import Counter
 from collections.abc import Collection
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from ...sql.direct import Direct
 from ...sql.statements import Single, plain, run
 from ..core.envelopes import announce
 from ..core.fleet import fleet_threads
-from ..core.models import Job
+from ..core.models import UNDER_WAY, Job
 from ..core.release import release_waiting
-from ..core.states import State
 
 #: fair jobs queued or running per queue: per actor thread of the fleet, and the minimum
 WINDOW_PER_THREAD, LEAST_WINDOW = 4, 32
@@ -94,7 +93,7 @@ def _next(session: Session | Direct, low: str) -> str | None:
 def _under_way(session: Session, queue: str) -> Counter[str]:
     statement = (
         select(Job.fair_key, func.count())
-        .where(Job.queue == queue, Job.fair_key.is_not(None), Job.state.in_([State.QUEUED, State.RUNNING]))
+        .where(Job.queue == queue, Job.fair_key.is_not(None), text(f"jobs.{UNDER_WAY}"))
         .group_by(Job.fair_key)
     )
     return Counter({waits_for(queue, key or ""): number for key, number in session.execute(statement)})

@@ -148,12 +148,6 @@ def page(
     return Page(jobs[:limit], jobs[limit - 1].seq if len(jobs) > limit else None)
 
 
-def counts(session: Session) -> dict[State, int]:
-    """Return the number of jobs in each state, including zeros."""
-    found = dict(session.execute(select(Job.state, func.count()).group_by(Job.state)).all())
-    return {state: found.get(state, 0) for state in State}
-
-
 def counts_but_succeeded(session: Session) -> dict[State, int]:
     """Return the number of jobs in each state except succeeded. Of a state with more than COUNTED jobs, as the scheduler has counted them."""
     found = counts_up_to(session, COUNTED)

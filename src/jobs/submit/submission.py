@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from dramatiq import Message
-from sqlalchemy import Boolean, Integer, SmallInteger, or_, select
+from sqlalchemy import Boolean, Integer, SmallInteger, and_, or_, select, text
 from sqlalchemy.orm import Session
 
 from ... import audit
@@ -23,7 +23,7 @@ from ...sql.upsert import upsert
 from ...telemetry import tracing
 from ..core.envelopes import Envelope, announce, committed, dumps, encode
 from ..core.errors import IdempotencyConflict, JobsError
-from ..core.models import Job, UniquePeriod
+from ..core.models import NOT_ENDED, Job, UniquePeriod
 from ..core.session_handover import AnySession, handed_over
 from ..core.states import State, require
 from ..limits import fair_queueing
@@ -224,7 +224,7 @@ def _earlier(session: Session, submission: Submission, row: dict[str, Any]) -> R
     if submission.idempotency_key is not None:
         same.append(Job.idempotency_key == submission.idempotency_key)
     if row["unique_key"] is not None:
-        same.append((Job.unique_key == row["unique_key"]) & Job.state.not_in([s for s in State if s.is_final]))
+        same.append(and_(Job.unique_key == row["unique_key"], text(f"jobs.{NOT_ENDED}")))
     found = session.execute(select(Job).where(or_(*same)).order_by(Job.seq)).scalars().first()
     if found is None:
         # The job that held the unique key ended between the two statements: retry.

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import func, or_, select, text
 from sqlalchemy.orm import Session
 from typing_extensions import TypedDict
 
@@ -21,6 +21,7 @@ from ...jobs.alerts.models import Alert, AlertKind
 from ...jobs.core.errors import JobsError
 from ...jobs.core.models import Attempt, FailureGroup, Job, Worker
 from ...jobs.core.states import State
+from ...jobs.read.queries import NOT_SUCCEEDED
 from ...schedules.rows.models import Schedule, Tick
 from ...sql.clock import now
 from ...sql.columns import from_microseconds, to_microseconds
@@ -213,7 +214,7 @@ def _ended(session: Session, since: datetime) -> Iterator[FleetEvent]:
 
 def _running(session: Session, since: datetime) -> Iterator[FleetEvent]:
     """Jobs that are running now; the start of a shorter one is in the event of its end."""
-    rows = select(*_JOB).where(Job.state == State.RUNNING, Job.started_at >= since).order_by(Job.seq.desc()).limit(MOST)
+    rows = select(*_JOB).where(NOT_SUCCEEDED, Job.state == State.RUNNING, Job.started_at >= since).order_by(Job.seq.desc()).limit(MOST)
     for row in session.execute(rows):
         data = {"id": row.id, "attempt": row.attempt}
         yield FleetEvent("job.started", f"job.started:{row.id}:{row.attempt}", row.started_at, data, row.actor, row.queue)
@@ -224,7 +225,7 @@ def _failed(session: Session, since: datetime) -> Iterator[FleetEvent]:
     known = select(FailureGroup.fingerprint).order_by(FailureGroup.last_seen_at.desc()).limit(MOST_SUBJECTS)
     fingerprints = session.execute(known).scalars().all()
     columns = (Attempt.job_seq, Attempt.number, Attempt.finished_at, Attempt.outcome, Attempt.error, Attempt.fingerprint, Attempt.worker)
-    fresh = select(*columns).where(Attempt.noted.is_(False)).order_by(Attempt.job_seq.desc()).limit(MOST)
+    fresh = select(*columns).where(text("attempts.noted = false")).order_by(Attempt.job_seq.desc()).limit(MOST)
     counted = select(*columns).where(Attempt.fingerprint.in_(fingerprints), Attempt.finished_at >= since).limit(MOST)
     rows = {(row.job_seq, row.number): row for query in (fresh, counted) for row in session.execute(query) if row.finished_at >= since}
     newest = sorted(rows.values(), key=lambda row: row.finished_at)[-MOST:]

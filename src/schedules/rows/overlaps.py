@@ -68,7 +68,7 @@ def open_jobs(session: Session, schedule_id: int) -> list[Job]:
 
 def lines(session: Session) -> list[int]:
     """Return the schedules that have jobs waiting in a line."""
-    waiting = select(Job.waits_for).where(Job.waits_for.startswith(LINE), Job.state == State.SCHEDULED).distinct()
+    waiting = select(Job.waits_for).where(Job.waits_for >= LINE, Job.waits_for < f"{LINE[:-1]};", Job.state == State.SCHEDULED).distinct()
     return [int(name.removeprefix(LINE)) for name in session.execute(waiting).scalars() if name is not None]
 
 

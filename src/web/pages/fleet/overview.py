@@ -46,7 +46,7 @@ def show() -> str:
             changes=overview_figures.changes(session, passed),
             pauses=[(each, overview_figures.waiting(each, queues)) for each in overrides.load(session).pauses(now())],
             open_breakers=[each for each in breakers.listed(session) if each.opened_at is not None],
-            is_empty=not any(tally.states.values()) and not queries.page(session, limit=1).jobs,
+            is_empty=not any(tally.states.values()) and overview_figures.is_empty(session),
             workers=health.workers,
             next_due=min((each.due_at for each in every if each.due_at is not None), default=None),
             queues=queues,

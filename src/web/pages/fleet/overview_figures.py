@@ -169,6 +169,12 @@ def five(tally: Tally, queues: list[QueueCounts], dead_today: int, passed: Histo
     ]
 
 
+def is_empty(session: Session) -> bool:
+    """True if the caller may see no job. Who may see few of very many gets False, before all are searched."""
+    found = search.find(session, search.parse(""), limit=1)
+    return not found.jobs and found.searched_to is None
+
+
 def counted(tally: Tally, state: State) -> str:
     """Write the number of jobs in a state, with a plus if the count was capped."""
     return number(tally.states[state]) + ("" if state in tally.whole or not tally.states[state] else "+")
