@@ -15,6 +15,7 @@ from bench.measures import LIMIT_S
 from bench.processes import run
 from bench.services import Place, Services
 from bench.timing import BACKLOG
+from src.migrations import migrate
 from src.sql.database import Database
 from tests.harness.ageing import age, pinned
 
@@ -84,8 +85,9 @@ def opened(folder: Path, store: str) -> Iterator[Services]:
 
 @contextmanager
 def filled(services: Services, folder: Path, store: str) -> Iterator[Place]:
-    """The place of the filled database."""
+    """The place of the filled database, which may be of an older release."""
     with services.place(database=filling.DATABASE if store == "postgresql" else None, sqlite_file=folder / filling.FILE) as place:
+        migrate(contestant_of(store).environment(place)["CALLBOARD_DATABASE_URL"])
         yield place
 
 

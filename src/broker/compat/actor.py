@@ -19,7 +19,7 @@ class JobsActor(Actor[P, R]):
     """
 
     def message_with_options(self, *, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None, **options: Any) -> Message[R]:
-        """Build a message with options. Raises TypeError if a callback is no actor."""
+        """Build a message with options. Raises TypeError if a callback is not an actor."""
         message = super().message_with_options(args=args, kwargs=kwargs, **options)
-        object.__setattr__(message, "message_id", new_id())  # in place: nobody else has seen it yet, and a copy takes longer
+        object.__setattr__(message, "message_id", new_id())  # in place: a copy takes longer, and no other code has the message yet
         return message

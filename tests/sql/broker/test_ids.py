@@ -19,7 +19,7 @@ from src.sql.database import Database
 from tests.actors.endings import return_values as keep
 from tests.harness.inline import Inline
 
-#: what makes messages, by name; each makes the same number of them
+#: ways to make messages, by name
 MAKERS: dict[str, Callable[[], list[Message[Any]]]] = {
     "message": lambda: [keep.message(1)],
     "message_with_options": lambda: [keep.message_with_options(args=(1,), priority=3)],

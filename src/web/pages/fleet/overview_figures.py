@@ -170,7 +170,7 @@ def five(tally: Tally, queues: list[QueueCounts], dead_today: int, passed: Histo
 
 
 def is_empty(session: Session) -> bool:
-    """True if the caller may see no job. Who may see few of very many gets False, before all are searched."""
+    """True if the caller may see no job. False after the time of a page, before all of very many jobs are searched."""
     found = search.find(session, search.parse(""), limit=1)
     return not found.jobs and found.searched_to is None
 
