@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import takewhile
 
-from sqlalchemy import ColumnElement, and_, case, delete, false, or_, select
+from sqlalchemy import ColumnElement, Row, and_, case, delete, false, or_, select
 from sqlalchemy.orm import Session
 
 from ...settings import get_settings
@@ -66,10 +67,10 @@ def _step(session: Session, sweep: Sweep, batch: int) -> int:
     old = list(takewhile(lambda job: job.created_at < oldest, session.execute(following).all()))
     deleted = 0
     if old:
-        over = select(Job.seq).where(Job.seq > sweep.after, Job.seq <= old[-1].seq, _is_over()).order_by(Job.seq)
+        over = select(Job.seq, Job.result_file).where(Job.seq > sweep.after, Job.seq <= old[-1].seq, _is_over()).order_by(Job.seq)
         if not is_sqlite(session):
             over = over.with_for_update(skip_locked=True)
-        deleted = _delete(session, list(session.execute(over).scalars()))
+        deleted = _delete(session, session.execute(over).all())
         sweep.after = old[-1].seq
     sweep.is_through = len(old) < batch
     return deleted + (_prune_workflows(session, batch - deleted) if sweep.is_through else 0)
@@ -90,18 +91,20 @@ def _prune_workflows(session: Session, batch: int) -> int:
     if not is_sqlite(session):
         over = over.with_for_update(skip_locked=True)
     workflows = list(session.execute(over).scalars())
-    seqs = list(session.execute(select(Job.seq).where(Job.workflow_seq.in_(workflows)).order_by(Job.seq).limit(batch)).scalars())
+    steps = session.execute(select(Job.seq, Job.result_file).where(Job.workflow_seq.in_(workflows)).order_by(Job.seq).limit(batch)).all()
+    seqs = [step.seq for step in steps]
     session.execute(delete(StoredEdge).where(StoredEdge.after_seq.in_(seqs)))
     session.execute(delete(StoredStep).where(StoredStep.job_seq.in_(seqs)))
-    deleted = _delete(session, seqs)
+    deleted = _delete(session, steps)
     left = select(Job.seq).where(Job.workflow_seq == StoredWorkflow.seq)
     session.execute(delete(StoredWorkflow).where(StoredWorkflow.seq.in_(workflows), ~left.exists()))
     return deleted
 
 
-def _delete(session: Session, seqs: list[int]) -> int:
-    files = select(Job.result_file).where(Job.seq.in_(seqs), Job.result_file.is_not(None))
-    result_files.delete_on_commit(session, [name for name in session.execute(files).scalars() if name])
+def _delete(session: Session, jobs: Sequence[Row[int, str | None]]) -> int:
+    """Delete these jobs, each with its seq and its result file, and what belongs to them; return their number."""
+    seqs = [job.seq for job in jobs]
+    result_files.delete_on_commit(session, [job.result_file for job in jobs if job.result_file])
     for table in (LogLine, Attempt):
         session.execute(delete(table).where(table.job_seq.in_(seqs)))
     texts.forget(session, seqs)
