@@ -32,6 +32,7 @@ noop: Any = dramatiq.actor(actor_name="noop", **_options)(_run)
 def _preload(jobs: int) -> None:
     for _ in range(jobs):
         noop.send()
+    broker.close()  # a process that ends with an open connection may lose its last messages
 
 
 if __name__ == "__main__":
