@@ -50,7 +50,7 @@ _NEXT = Batch(
 )
 _FORGET = Batch(
     {"job_seq": "bigint", "attempt": "int"},
-    "DELETE FROM log_lines WHERE EXISTS (SELECT 1 FROM {rows} WHERE d.job_seq = log_lines.job_seq AND d.attempt = log_lines.attempt) RETURNING job_seq",
+    "DELETE FROM log_lines WHERE (job_seq, attempt) IN (SELECT d.job_seq, d.attempt FROM {rows}) RETURNING job_seq",
 )
 
 
