@@ -9,6 +9,7 @@ from sqlalchemy import Boolean, ForeignKey, Index, Integer, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ...jobs.core.models import Sequence, words
+from ...jobs.core.states import listed
 from ...sql.columns import Base, JsonText, UtcDateTime
 from .drafts import Draft
 from .vocabulary import Missed, Origin, Overlap, TickState
@@ -90,7 +91,7 @@ class Tick(Base):
     __tablename__ = "schedule_ticks"
     __table_args__ = (
         _partial("ix_schedule_ticks_open", "schedule_id", where="state = 'submitted'"),
-        _partial("ix_schedule_ticks_failed", "finished_at", where="state IN ('dead', 'expired', 'cancelled')"),
+        _partial("ix_schedule_ticks_failed", "finished_at", where=f"state IN {listed(TickState.DEAD, TickState.EXPIRED, TickState.CANCELLED)}"),
         _partial("ix_schedule_ticks_missed", "schedule_id", "decided_at", where="state = 'missed'"),
         Index("ix_schedule_ticks_job", "job_id"),
     )
