@@ -91,7 +91,9 @@ class Tick(Base):
     __tablename__ = "schedule_ticks"
     __table_args__ = (
         _partial("ix_schedule_ticks_open", "schedule_id", where="state = 'submitted'"),
-        _partial("ix_schedule_ticks_failed", "finished_at", where=f"state IN {listed(TickState.DEAD, TickState.EXPIRED, TickState.CANCELLED)}"),
+        _partial(
+            "ix_schedule_ticks_failed", "finished_at", where=f"state IN {listed(TickState.DEAD, TickState.EXPIRED, TickState.CANCELLED)}"
+        ),
         _partial("ix_schedule_ticks_missed", "schedule_id", "decided_at", where="state = 'missed'"),
         Index("ix_schedule_ticks_job", "job_id"),
     )
