@@ -23,7 +23,7 @@ from ..limits.models import Control, LimiterValue, RateLimit
 from ..search import texts
 
 #: jobs looked at, and so at most deleted, per transaction: few enough not to block others
-BATCH = 500
+BATCH = 200
 #: seconds after which a sweep that is through begins again: jobs are kept for different times
 AGAIN_S = 6 * 3_600.0
 
