@@ -51,6 +51,8 @@ Settings.model_config["env_file"] = None
 LOGS = structlog.get_config()
 pytest_plugins = ["tests.harness.figures", "tests.harness.processes", "tests.harness.statements"]
 SHARED = pytest.StashKey[Shared]()
+#: this process's data folder, made at its start
+FOLDER = pytest.StashKey[str]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -99,6 +101,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[SHARED] = Shared()
+    config.stash[FOLDER] = os.environ["CALLBOARD_DATA_DIR"]
     # The same examples in every run, so that only a change makes a test fail; --slow looks for new ones.
     hypothesis.settings.register_profile("ordinary", derandomize=True, deadline=None, max_examples=20)
     hypothesis.settings.register_profile("slow", deadline=None, max_examples=500)
@@ -113,18 +116,19 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 
 def pytest_fork_begin(config: pytest.Config) -> None:
-    os.environ["CALLBOARD_DATA_DIR"] = tempfile.mkdtemp(prefix="callboard-tests-")
+    config.stash[FOLDER] = os.environ["CALLBOARD_DATA_DIR"] = tempfile.mkdtemp(prefix="callboard-tests-")
     get_settings.cache_clear()
     config.stash[SHARED].leave()
 
 
-def pytest_fork_end() -> None:
+def pytest_fork_end(config: pytest.Config) -> None:
     fork_server.close()
-    shutil.rmtree(os.environ["CALLBOARD_DATA_DIR"], ignore_errors=True)
+    # Not what the variable says by now: a command that a test calls in this process may have set it to a folder of the user's.
+    shutil.rmtree(config.stash[FOLDER], ignore_errors=True)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    pytest_fork_end()
+    pytest_fork_end(config)
     config.stash[SHARED].close()
 
 
