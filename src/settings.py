@@ -16,10 +16,10 @@ from urllib.parse import quote
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
-from . import setting_checks
-from .kept_secrets import kept_secret
-from .setting_groups import AlertSettings, ConsoleSettings, MailSettings, ProxySettings, RetentionSettings
-from .setting_sources import PREFIX, Chosen, problems_of, running
+from .configuration import setting_checks
+from .configuration.kept_secrets import kept_secret
+from .configuration.setting_groups import AlertSettings, ConsoleSettings, MailSettings, ProxySettings, RetentionSettings
+from .configuration.setting_sources import PREFIX, Chosen, problems_of, running
 
 #: where Docker and Kubernetes mount secrets: the file callboard_secret_key there is CALLBOARD_SECRET_KEY
 SECRETS_DIR = "/run/secrets"

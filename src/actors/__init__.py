@@ -21,9 +21,9 @@ with uncollected():
 
     from .. import wiring
     from ..broker import build_broker
+    from ..configuration.setting_checks import at_home
     from ..early_actors import EarlyActors
     from ..logs import get_logger
-    from ..setting_checks import at_home
     from ..settings import get_settings
 
 log = get_logger(__name__)

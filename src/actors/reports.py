@@ -10,6 +10,7 @@ from pydantic import Field
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from ..formats.url_segments import segment
 from ..jobs import State
 from ..jobs.failures.counting import AT_ONCE, note_new
 from ..jobs.leases import workers
@@ -24,7 +25,6 @@ from ..schedules.rows.vocabulary import Origin
 from ..settings import get_settings
 from ..sql.clock import now
 from ..sql.database import read, write
-from ..url_segments import segment
 from .accounts import UserAccount
 from .publishing import report
 

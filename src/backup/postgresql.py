@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import URL, text
 from sqlalchemy.engine import Connection
 
-from ..database_url import conninfo
+from ..configuration.database_url import conninfo
 from ..migrations import sql_door, version_table
 from ..settings import get_settings
 from ..sql.database import Database

@@ -20,8 +20,8 @@ from jinja2 import (
     select_autoescape,
 )
 
+from ..formats.url_segments import segment
 from ..settings import get_settings
-from ..url_segments import segment
 from .errors import LetterError
 
 TEMPLATES = Path(__file__).parent / "templates"

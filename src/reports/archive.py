@@ -10,10 +10,10 @@ from datetime import datetime, timedelta
 from sqlalchemy import BigInteger, Boolean, Index, Integer, LargeBinary, String, Text, delete, func, insert, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from ..formats.url_segments import segment
 from ..jobs.core.errors import JobsError
 from ..sql.clock import now
 from ..sql.columns import Base, JsonText, UtcDateTime
-from ..url_segments import segment
 from .document import Document
 
 #: SQLite autoincrements only a column of type INTEGER

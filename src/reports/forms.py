@@ -11,8 +11,8 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from .. import spreadsheets
-from ..spreadsheets import Dialect
+from ..formats import spreadsheets
+from ..formats.spreadsheets import Dialect
 from . import charts, numbers
 from .document import Chart, Document, Figures, Table, Words
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from ..quantities import number, span
+from ..formats.quantities import number, span
 from .document import Cell
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from sqlalchemy import text
 from sqlalchemy.orm import Session, sessionmaker
 
-from ..database_url import parse
+from ..configuration.database_url import parse
 from ..locks import ProcessLock
 from ..settings import get_settings
 from .clock import clock

@@ -7,7 +7,7 @@ import secrets
 import sys
 from pathlib import Path
 
-from ..kept_secrets import kept_secret
+from ..configuration.kept_secrets import kept_secret
 from .rabbitmq.node_files import ADMIN_USER, APP_USER, VHOST, definitions_with_users
 
 

@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from .. import migrations
 from ..backup import health as backups
 from ..broker.recover import broker_health, management
-from ..database_url import parse
+from ..configuration.database_url import parse
 from ..jobs.alerts.models import AlertKind
 from ..jobs.leases import heartbeats, workers
 from ..jobs.leases.heartbeats import Role

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from ..kept_secrets import kept_secret
+from ..configuration.kept_secrets import kept_secret
 from . import packages
 from .data.data_folder import PartRecord
 from .data.process_identity import MARK, identify

@@ -19,7 +19,7 @@ from waitress.channel import HTTPChannel
 from waitress.server import TcpWSGIServer
 from waitress.task import ThreadedTaskDispatcher
 
-from .. import ip_networks
+from ..configuration import ip_networks
 from ..settings import get_settings
 
 #: timeout of a request head in seconds, from its first byte

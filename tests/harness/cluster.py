@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from types import TracebackType
 
-from src.kept_secrets import kept_secret
+from src.configuration.kept_secrets import kept_secret
 from src.up.data import ports
 from src.up.rabbitmq.node_files import VHOST
 from tests.harness.certificates import Certificates

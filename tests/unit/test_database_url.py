@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url
 
-from src.database_url import conninfo, parse
+from src.configuration.database_url import conninfo, parse
 from src.settings import Settings, of_file
 
 WRITES = {"target_session_attrs": "read-write"}

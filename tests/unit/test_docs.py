@@ -8,9 +8,9 @@ from pathlib import Path
 
 import src.schedules
 from src.cli import VERBS
+from src.configuration.setting_sources import PREFIX
 from src.jobs.core.states import MOVES, State
 from src.jobs.search.fields import FIELDS
-from src.setting_sources import PREFIX
 from src.settings import Settings
 from src.web.api.openapi import document as openapi_document
 from tests.harness import ROOT

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from sqlalchemy import exc
 
-from src.database_url import parse
+from src.configuration.database_url import parse
 from src.sql import outages
 from src.sql.direct import as_sqlalchemys
 from src.sql.engines import is_left, postgresql_engine

@@ -63,6 +63,8 @@ def test_each_room_says_its_law() -> None:
         "actor_schema",
         "web",
         "celery",
+        "configuration",
+        "formats",
     ):
         law = (ROOT / "src" / room / "__init__.py").read_text().split('"""')[1]
         assert "law of this room" in law, room

@@ -9,7 +9,7 @@ import pika
 import pytest
 
 from src import settings as module
-from src.setting_sources import PREFIX
+from src.configuration.setting_sources import PREFIX
 from src.settings import Settings, WrongSettings, get_settings
 from src.up.environment import broker_is_configured
 

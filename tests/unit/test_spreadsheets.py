@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from hypothesis import strategies as st
 
-from src import spreadsheets
 from src.actor_schema.signature import Signature
-from src.spreadsheets import SEPARATORS, Dialect
+from src.formats import spreadsheets
+from src.formats.spreadsheets import SEPARATORS, Dialect
 from src.web.forms.batch_sheet import Sheet
 from tests.harness.parameters import amounts, check
 

@@ -7,13 +7,13 @@ from typing import Any
 import dramatiq
 from sqlalchemy.orm import Session
 
+from ...formats.quantities import number
 from ...jobs import submit
 from ...jobs.core.fingerprints import LOST
 from ...jobs.core.models import Attempt, FailureGroup, Job
 from ...jobs.core.states import Unique
 from ...jobs.failures import counting
 from ...mail.letters import Letter
-from ...quantities import number
 from ...settings import get_settings
 from ...sql.database import write
 from ..mail import deliver_mail, post

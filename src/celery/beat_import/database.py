@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, create_engine, inspect, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from ...database_url import parse
+from ...configuration.database_url import parse
 from ..exceptions import ImproperlyConfigured
 
 _TASKS = "django_celery_beat_periodictask"

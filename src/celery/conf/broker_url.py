@@ -8,9 +8,9 @@ from typing import Any
 import dramatiq
 from dramatiq.brokers.rabbitmq import RabbitmqBroker
 
-from ...kept_secrets import masked
-from ...setting_checks import broker_url, list_of
-from ...setting_sources import PREFIX
+from ...configuration.kept_secrets import masked
+from ...configuration.setting_checks import broker_url, list_of
+from ...configuration.setting_sources import PREFIX
 from ...settings import Settings, get_settings
 from ..exceptions import ImproperlyConfigured
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any
 
-from ...setting_checks import broker_url, list_of
+from ...configuration.setting_checks import broker_url, list_of
 from ..app.beat import ENTRY_KEYS, ENTRY_OPTIONS, is_kept
 from ..base.differences import DIFFERENCES, Unsupported, unknown
 from ..conf.keys import BY_NAME, Effect, namespaced, new_name

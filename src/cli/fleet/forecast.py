@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ...quantities import number, span
+from ...formats.quantities import number, span
 from ...up.errors import UpError
 from ..shared.data_folder import data_option, join
 

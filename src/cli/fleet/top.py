@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ...quantities import span
+from ...formats.quantities import span
 from ..shared.data_folder import data_option, join
 from ..shared.seconds import Seconds
 

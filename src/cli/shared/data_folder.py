@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from ...setting_sources import RUNNING_FIELDS
+from ...configuration.setting_sources import RUNNING_FIELDS
 from ...settings import Settings
 from ...up.data.configuration import read_settings
 from ...up.data.data_folder import Folder

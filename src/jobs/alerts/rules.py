@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import and_, func, or_, select, text
 from sqlalchemy.orm import Session
 
-from ...quantities import number
+from ...formats.quantities import number
 from ...settings import get_settings
 from ...sql.clock import now
 from ..core.models import Heartbeat, Job, Worker

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from limits import parse_many
 from sqlalchemy.orm import Session
 
-from ...quantities import LONGEST
+from ...formats.quantities import LONGEST
 from ...sql.statements import Batch
 
 #: slots are spaced this fraction wider than exact, so that slightly late jobs need not wait again

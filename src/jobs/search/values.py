@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import BigInteger, ColumnElement, and_, cast, func, true, type_coerce
 
-from ...quantities import LONGEST, parse_units
+from ...formats.quantities import LONGEST, parse_units
 from ...settings import get_settings
 from ...sql.clock import now
 

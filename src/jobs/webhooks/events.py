@@ -19,12 +19,12 @@ from weakref import WeakKeyDictionary
 from sqlalchemy import Engine, func, insert, select
 from sqlalchemy.orm import Session
 
+from ...formats.url_segments import segment
 from ...hooks import Hook
 from ...logs import get_logger
 from ...settings import get_settings
 from ...sql.clock import now
 from ...sql.database import Database
-from ...url_segments import segment
 from ..core.models import Job
 from ..core.states import FINAL, State
 from ..core.workflow_models import Fate, StoredStep, StoredWorkflow

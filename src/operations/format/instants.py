@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import overload
 from zoneinfo import ZoneInfo
 
+from ...formats.quantities import LONGEST, parse_units
 from ...jobs.core.errors import JobsError
-from ...quantities import LONGEST, parse_units
 from ...schedules.rules.zones import zone_of
 from ...settings import get_settings
 

@@ -11,9 +11,9 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from ...actor_schema.signature import Signature
+from ...formats.quantities import write_units
 from ...jobs.core.errors import JobsError, UnknownActor
 from ...jobs.core.states import State
-from ...quantities import write_units
 from ...schedules.rows.drafts import Draft
 from ...schedules.rows.models import Schedule, ScheduleChange
 from ...schedules.rows.queries import Run

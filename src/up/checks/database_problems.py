@@ -7,7 +7,7 @@ import sqlite3
 from sqlalchemy.exc import DBAPIError
 
 from ... import migrations
-from ...database_url import parse
+from ...configuration.database_url import parse
 from ...settings import get_settings
 from ...sql.outages import is_outage
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from dotenv.parser import parse_stream
 from pydantic_settings import SettingsError
 
-from ...kept_secrets import masked
-from ...setting_sources import PREFIX
+from ...configuration.kept_secrets import masked
+from ...configuration.setting_sources import PREFIX
 from ...settings import SECRETS_DIR, Settings, WrongSettings, get_settings
 from ..errors import UpError
 

@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from ...kept_secrets import kept_secret
+from ...configuration.kept_secrets import kept_secret
 from . import boot_script, node_files
 from .node_files import ADMIN_USER, APP_USER, VHOST
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from string import Template
 
-from ...kept_secrets import kept_secret
+from ...configuration.kept_secrets import kept_secret
 from ..locations import IS_CHECKOUT, SOURCE
 
 #: setup.py carries the checkout's folder rabbitmq/ into the installed package

@@ -8,7 +8,7 @@ from sqlalchemy import URL
 from sqlalchemy.exc import SQLAlchemyError
 
 from ... import migrations
-from ...database_url import parse
+from ...configuration.database_url import parse
 from ...settings import get_settings
 from ..data.configuration import masked
 from ..errors import UpError

@@ -8,7 +8,7 @@ from typing import Any
 from flask import Flask, request
 from sqlalchemy import select
 
-from ... import ip_networks
+from ...configuration import ip_networks
 from ...operations.people import users
 from ...operations.people.caller import Forbidden
 from ...operations.people.models import User

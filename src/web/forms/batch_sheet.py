@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from werkzeug.datastructures import MultiDict
 
-from ... import spreadsheets
 from ...actor_schema.signature import Signature
+from ...formats import spreadsheets
 from ...jobs.batches.batches import Row
 from ...jobs.core.errors import InvalidArguments, JobsError
 from ...operations.arguments.error_places import at_places

@@ -12,7 +12,7 @@ from flask.sessions import SecureCookieSessionInterface
 from flask_wtf.csrf import CSRFProtect
 from werkzeug.wrappers import Response
 
-from ... import setting_checks
+from ...configuration import setting_checks
 from ...settings import get_settings
 
 THEME, ZONE = "callboard_theme", "callboard_zone"

@@ -8,7 +8,7 @@ from typing import Any
 from flask import Response, request
 from werkzeug.exceptions import NotFound
 
-from ... import spreadsheets
+from ...formats import spreadsheets
 from ...operations.format import json_documents
 
 FORMATS = ("json", "csv")

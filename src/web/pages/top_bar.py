@@ -8,7 +8,7 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
-from ... import setting_checks
+from ...configuration import setting_checks
 from ...jobs.core.errors import AmbiguousId
 from ...jobs.read import queries
 from ...operations.jobs import actor_catalogue

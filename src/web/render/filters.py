@@ -10,6 +10,7 @@ from typing import Any
 from flask import Flask, g
 from markupsafe import Markup, escape
 
+from ...formats.quantities import number, span
 from ...jobs import State
 from ...operations.arguments.field import every, takes_files
 from ...operations.format.json_documents import finite, printable
@@ -17,7 +18,6 @@ from ...operations.jobs import job_documents, job_forecast, option_bodies
 from ...operations.jobs.job_timeline import Wait
 from ...operations.people import permissions
 from ...operations.people.roles import Role
-from ...quantities import number, span
 from ...settings import get_settings
 from ...sql.clock import now
 from ..http import cookies, headers, request_spans, uploads

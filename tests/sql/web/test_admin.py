@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from src.audit import queries
 from src.audit.queries import Wanted
-from src.kept_secrets import masked
+from src.configuration.kept_secrets import masked
 from src.operations.people import sessions
 from src.operations.people.models import ApiToken, User
 from src.operations.people.roles import Role

@@ -11,12 +11,12 @@ import pytest
 from dramatiq import Message
 from sqlalchemy import update
 
+from src.formats.url_segments import segment
 from src.jobs import State
 from src.jobs.control import held
 from src.jobs.core.models import Job
 from src.operations.people.roles import Role
 from src.sql.database import write
-from src.url_segments import segment
 from tests.harness.jobs import hired, in_state, look
 from tests.harness.site import Program, Site, Stream, Visit, in_words
 

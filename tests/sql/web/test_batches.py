@@ -11,13 +11,13 @@ from sqlalchemy import func, select, update
 from werkzeug.test import TestResponse
 
 import tests.actors.web
-from src import spreadsheets
 from src.actor_schema.signature import Signature
+from src.formats import spreadsheets
+from src.formats.spreadsheets import harmless
 from src.jobs.core.models import Job
 from src.jobs.core.states import State
 from src.operations.jobs import actor_catalogue
 from src.operations.people.roles import Role
-from src.spreadsheets import harmless
 from src.sql.clock import now
 from src.sql.database import read, write
 from src.web.forms.batch_sheet import Sheet, UnreadableSheet

@@ -12,8 +12,8 @@ from sqlalchemy import select, update
 
 from src.actor_schema.signature import Signature
 from src.actors.http_call import call_http
+from src.configuration.kept_secrets import kept_secret
 from src.jobs.core.errors import InvalidArguments
-from src.kept_secrets import kept_secret
 from src.operations.people import sessions, users
 from src.operations.people.models import BrowserSession
 from src.operations.people.roles import Role

@@ -35,6 +35,6 @@ def test_a_call_that_is_not_over_can_be_abandoned() -> None:
 
 
 def test_a_function_can_be_called_by_its_name() -> None:
-    assert Apart(partial(named, "quantities:span", [90])).result() == "1 min 30 s"
+    assert Apart(partial(named, "formats.quantities:span", [90])).result() == "1 min 30 s"
     with pytest.raises(UpError, match="has died"):
-        Apart(partial(named, "quantities:nothing", [])).result()
+        Apart(partial(named, "formats.quantities:nothing", [])).result()

@@ -9,7 +9,7 @@ from flask import Flask
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from src.url_segments import segment
+from src.formats.url_segments import segment
 from src.web import create_app
 from src.web.http import path_segments
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 
 from ....actor_schema.signature import Signature
+from ....formats.url_segments import segment
 from ....operations.arguments.field import Kind
 from ....operations.arguments.fields import fields_of
 from ....operations.jobs import actor_catalogue
 from ....operations.jobs.actor_catalogue import AnyActor
 from ....operations.people import permissions
-from ....url_segments import segment
 from .type_schemas import Document, ref, replaced
 
 #: the path of which each actor has its own

@@ -8,9 +8,9 @@ from pathlib import Path
 from flask import Blueprint, render_template
 
 from .... import settings
-from ....kept_secrets import masked
+from ....configuration.kept_secrets import masked
+from ....configuration.setting_sources import PREFIX
 from ....operations.people.roles import Role
-from ....setting_sources import PREFIX
 from ....settings import SECRETS_DIR, Settings
 from ...auth import allow
 

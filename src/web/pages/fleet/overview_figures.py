@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
+from ....formats.quantities import number, span
 from ....jobs import State, search
 from ....jobs.alerts import alerts
 from ....jobs.failures import groups, occurrences
@@ -21,7 +22,6 @@ from ....operations.fleet.history import History
 from ....operations.format.time_ranges import TimeRange
 from ....operations.jobs.rows import Alert, FailureGroup, Job, Worker
 from ....operations.people import permissions
-from ....quantities import number, span
 from ....schedules.rows import queries as schedules
 from ....schedules.rows.models import Schedule, ScheduleChange
 from ....sql.clock import now

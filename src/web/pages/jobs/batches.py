@@ -13,8 +13,9 @@ from flask import Response as FlaskResponse
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
-from .... import spreadsheets
 from ....actor_schema.signature import Signature
+from ....formats import spreadsheets
+from ....formats.spreadsheets import Dialect
 from ....jobs.batches import batches
 from ....jobs.batches.batches import Outcome
 from ....jobs.core.errors import InvalidArguments, JobsError, NotAllowed
@@ -24,7 +25,6 @@ from ....operations.jobs.rows import Batch, Stage
 from ....operations.people import permissions
 from ....operations.people.caller import Caller
 from ....operations.people.roles import Role
-from ....spreadsheets import Dialect
 from ....sql import database
 from ...auth import allow, visitor
 from ...forms.batch_sheet import MAX_BYTES, MAX_ROWS, OWN, Sheet, UnreadableSheet

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ....formats.quantities import number
 from ....jobs import State, search
 from ....jobs.read import queries
 from ....jobs.search import Query, QueryError, Tally
@@ -18,7 +19,6 @@ from ....operations.jobs import job_documents
 from ....operations.jobs.rows import Job
 from ....operations.people.caller import Caller
 from ....operations.people.models import SavedView
-from ....quantities import number
 from ....sql import database
 from . import columns, saved_views
 from .query_completion import Completion, completions
