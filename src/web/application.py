@@ -18,7 +18,8 @@ from .pages import account, actors, api_docs, count, emails, extension_tabs, mai
 from .pages.admin import audit, backups, configuration, people, sign_ins, tokens, webhooks
 from .pages.fleet import alerts, dead_letters, forecasts, overrides, overview, queues, usage, workers
 from .pages.jobs import batches, bulk, comparison, error_groups, held, jobs, newer_jobs
-from .render import cards, extensions, filters, menu, rail_counts, time_charts
+from .render import cards, extensions, filters, menu, rail_counts
+from .render.graphics import time_charts
 from .render.menu import Menu, Page
 
 #: bytes of a request body; a bulk request holds many jobs of up to max_message_bytes each

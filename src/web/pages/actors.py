@@ -29,8 +29,9 @@ from ..forms.job_form import Form
 from ..http import uploads
 from ..http.time_range import current_range
 from ..http.uploads import takes_files
-from ..render import job_snippets, time_charts
 from ..render.extensions import ACTOR_TABS
+from ..render.graphics import time_charts
+from ..render.jobs import job_snippets
 
 blueprint = Blueprint("actors", __name__)
 

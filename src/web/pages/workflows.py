@@ -18,8 +18,8 @@ from ...sql.clock import now
 from ..auth import allow, visitor
 from ..live.job_watcher import TooManyStreams
 from ..live.workflow_stream import stream
-from ..render.workflow_gantt import draw_gantt
-from ..render.workflow_graph import draw
+from ..render.graphics.workflow_gantt import draw_gantt
+from ..render.graphics.workflow_graph import draw
 
 blueprint = Blueprint("workflows", __name__)
 #: drawings of a workflow

@@ -21,7 +21,8 @@ from ...operations.people.roles import Role
 from ...settings import get_settings
 from ...sql.clock import now
 from ..http import cookies, headers, request_spans, uploads
-from . import job_forecasts, job_results, job_snippets, reason_links, timelines, tracebacks
+from .graphics import timelines
+from .jobs import job_forecasts, job_results, job_snippets, reason_links, tracebacks
 
 #: maximum characters of a value in a table row
 LINE_LENGTH = 80

@@ -19,7 +19,7 @@ from src.jobs.core.models import Job
 from src.operations.arguments.field import identical
 from src.sql.clock import now
 from src.sql.database import read
-from src.web.render.job_snippets import Copies, copies
+from src.web.render.jobs.job_snippets import Copies, copies
 from tests.harness.parameters import FEW, STORED, amounts, check, function
 from tests.harness.site import Program, Site
 

@@ -21,7 +21,7 @@ from src.jobs.failures.models import FailureDay
 from src.operations.people.roles import Role
 from src.sql.clock import now
 from src.sql.database import read, write
-from src.web.render.tracebacks import depths
+from src.web.render.jobs.tracebacks import depths
 from tests.harness.site import Site, in_words
 
 pytestmark = pytest.mark.both_stores

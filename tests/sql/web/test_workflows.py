@@ -17,7 +17,7 @@ from src.sql.clock import now
 from src.sql.database import read
 from src.up import gunicorn_conf
 from src.web.live import job_watcher, workflow_stream
-from src.web.render.workflow_graph import STEP_LIMIT, draw
+from src.web.render.graphics.workflow_graph import STEP_LIMIT, draw
 from tests.harness.site import Program, Site, Stream, in_words
 from tests.harness.waiting import eventually
 from tests.harness.workflows import Hand

@@ -8,8 +8,8 @@ from src.jobs.control.workflows import Edge, Found, StepFound
 from src.jobs.core.states import State
 from src.jobs.core.workflow_models import When
 from src.operations.workflows.critical_path import critical_path
-from src.web.render.timelines import WIDTH
-from src.web.render.workflow_gantt import draw_gantt
+from src.web.render.graphics.timelines import WIDTH
+from src.web.render.graphics.workflow_gantt import draw_gantt
 
 START = datetime(2026, 3, 18, 12, tzinfo=UTC)
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from src.operations.jobs.job_timeline import Period
-from src.web.render.timelines import MARKS, MOST_LANES, WIDTH, Axis, about, draw, rate
+from src.web.render.graphics.timelines import MARKS, MOST_LANES, WIDTH, Axis, about, draw, rate
 
 START = datetime(2026, 3, 18, 11, 58, tzinfo=UTC)
 SECONDS = st.floats(0, 40_000_000, allow_nan=False)

@@ -13,7 +13,7 @@ from ....operations.format.document_fields import Json
 from ....operations.people.roles import Role
 from ....sql import database
 from ...auth import allow
-from ...render import job_results
+from ...render.jobs import job_results
 from ..requests.routes import Routes, Tag
 
 api = Routes(Tag.JOBS)

@@ -17,7 +17,7 @@ from ....sql import database
 from ....sql.clock import now
 from ...auth import allow
 from ...http.time_range import current_range
-from ...render import time_charts
+from ...render.graphics import time_charts
 from . import overview_figures
 
 blueprint = Blueprint("overview", __name__)

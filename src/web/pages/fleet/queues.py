@@ -30,7 +30,7 @@ from ....sql.clock import now
 from ...auth import allow
 from ...http import export_formats
 from ...http.time_range import current_range
-from ...render import time_charts
+from ...render.graphics import time_charts
 
 blueprint = Blueprint("queues", __name__)
 

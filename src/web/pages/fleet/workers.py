@@ -21,7 +21,7 @@ from ....sql import database
 from ...auth import allow, visitor
 from ...http import export_formats
 from ...http.time_range import current_range
-from ...render import time_charts
+from ...render.graphics import time_charts
 
 blueprint = Blueprint("workers", __name__)
 

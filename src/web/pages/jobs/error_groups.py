@@ -25,7 +25,7 @@ from ...auth import allow, visitor
 from ...auth.pages import own_path
 from ...http import export_formats
 from ...http.time_range import current_range
-from ...render import tracebacks
+from ...render.jobs import tracebacks
 
 blueprint = Blueprint("errors", __name__)
 Word = TypeVar("Word", bound=StrEnum)

@@ -21,7 +21,7 @@ from ...forms.edit_form import EditForm
 from ...forms.rerun_form import RerunForm
 from ...http import export_formats, time_range, uploads
 from ...http.uploads import takes_files
-from ...render import job_results
+from ...render.jobs import job_results
 from . import columns, saved_views
 from .job_list import Columns, Listing
 from .job_page import blueprint, find

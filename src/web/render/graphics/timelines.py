@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from zoneinfo import ZoneInfo
 
-from ...formats.quantities import span
-from ...operations.jobs.job_timeline import Period, Wait
-from ...settings import get_settings
+from ....formats.quantities import span
+from ....operations.jobs.job_timeline import Period, Wait
+from ....settings import get_settings
 
 #: least visible width of a bar, and that of the axis, in percent: the rest is for the symbol behind the last bar
 LEAST, WIDTH = 0.4, 97.0

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ...operations.jobs import job_forecast
-from ...operations.jobs.job_forecast import ForecastDocument
-from ...operations.jobs.rows import Job
-from ...sql import database
+from ....operations.jobs import job_forecast
+from ....operations.jobs.job_forecast import ForecastDocument
+from ....operations.jobs.rows import Job
+from ....sql import database
 
 
 def forecast_of(job: Job) -> ForecastDocument | None:

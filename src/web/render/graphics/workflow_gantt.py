@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from ...jobs.control.workflows import Found, StepFound
-from ...jobs.core.states import State
-from ...operations.jobs.job_timeline import Period, Wait
+from ....jobs.control.workflows import Found, StepFound
+from ....jobs.core.states import State
+from ....operations.jobs.job_timeline import Period, Wait
 from .timelines import Axis, Bar, bar
 
 #: maximum steps of a readable chart

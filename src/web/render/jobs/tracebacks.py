@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
-from ...jobs.core.fingerprints import is_foreign, pieces
+from ....jobs.core.fingerprints import is_foreign, pieces
 
 _FRAME = re.compile(r'^  File "([^"\n]+)", line (\d+), in ([^\n]+)$')
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from flask import url_for
 
-from ...jobs.control.waiting_reasons import Link, LinkKind
-from ...jobs.core.errors import UnknownActor
-from ...operations.jobs import actor_catalogue
+from ....jobs.control.waiting_reasons import Link, LinkKind
+from ....jobs.core.errors import UnknownActor
+from ....operations.jobs import actor_catalogue
 
 
 def link(link: Link) -> tuple[str, str]:

@@ -13,17 +13,17 @@ from urllib.parse import quote, unquote, urlsplit
 from flask import url_for
 from werkzeug.datastructures import MultiDict
 
-from ...actor_schema.signature import Signature
-from ...jobs.core.errors import InvalidArguments, UnknownActor
-from ...jobs.options.job_options import lasting
-from ...jobs.submit import defaults
-from ...operations.arguments.field import ABSENT, Field, Kind, holding, identical, write
-from ...operations.arguments.fields import fields_of
-from ...operations.arguments.reading import read
-from ...operations.format import json_documents
-from ...operations.jobs import actor_catalogue, job_documents
-from ...operations.jobs.rows import Job
-from ...settings import get_settings
+from ....actor_schema.signature import Signature
+from ....jobs.core.errors import InvalidArguments, UnknownActor
+from ....jobs.options.job_options import lasting
+from ....jobs.submit import defaults
+from ....operations.arguments.field import ABSENT, Field, Kind, holding, identical, write
+from ....operations.arguments.fields import fields_of
+from ....operations.arguments.reading import read
+from ....operations.format import json_documents
+from ....operations.jobs import actor_catalogue, job_documents
+from ....operations.jobs.rows import Job
+from ....settings import get_settings
 
 _PACKAGE = __name__.partition(".")[0]
 

@@ -7,11 +7,11 @@ import mmap
 
 from flask import Response, send_file
 
-from ...jobs import State
-from ...jobs.core.errors import NotAllowed
-from ...jobs.files import result_files
-from ...operations.format.json_documents import dump
-from ...operations.jobs.rows import Job
+from ....jobs import State
+from ....jobs.core.errors import NotAllowed
+from ....jobs.files import result_files
+from ....operations.format.json_documents import dump
+from ....operations.jobs.rows import Job
 
 #: characters of a large result shown on the page
 BEGINNING = 2_000

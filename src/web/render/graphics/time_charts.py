@@ -9,17 +9,17 @@ from datetime import datetime, timedelta
 from flask import Flask, g
 from markupsafe import Markup, escape
 
-from ...formats.quantities import number, span
-from ...jobs.core.states import State
-from ...jobs.read import histograms
-from ...jobs.read.memory import Sample
-from ...operations.fleet.history import OUTCOMES, History
-from ...operations.format.instants import write_instant
-from ...operations.format.time_ranges import TimeRange
-from ...reports import charts, line_charts
-from ...reports.document import Chart, Series, Tone
-from ...reports.line_charts import Line
-from ..http import cookies
+from ....formats.quantities import number, span
+from ....jobs.core.states import State
+from ....jobs.read import histograms
+from ....jobs.read.memory import Sample
+from ....operations.fleet.history import OUTCOMES, History
+from ....operations.format.instants import write_instant
+from ....operations.format.time_ranges import TimeRange
+from ....reports import charts, line_charts
+from ....reports.document import Chart, Series, Tone
+from ....reports.line_charts import Line
+from ...http import cookies
 
 #: size of a sparkline
 WIDTH, HEIGHT = 96, 20

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ...jobs.control.workflows import Found, StepFound
-from ...jobs.core.states import State
-from ...operations.workflows.critical_path import CriticalPath
+from ....jobs.control.workflows import Found, StepFound
+from ....jobs.core.states import State
+from ....operations.workflows.critical_path import CriticalPath
 
 #: pixels
 BOX_WIDTH, BOX_HEIGHT = 176, 44
