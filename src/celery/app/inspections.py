@@ -92,7 +92,7 @@ def _page(session: Session, states: Sequence[Any]) -> list[Job]:
 
 
 def _request(job: Job, worker: Worker | None) -> dict[str, Any]:
-    from ...operations.jobs import job_documents  # here: it imports the actors, whose modules import this package
+    from ...operations.jobs.documents import job_documents  # here: it imports the actors, whose modules import this package
 
     args, kwargs = job_documents.arguments(job)
     return {

@@ -78,7 +78,7 @@ def purge(*, force: bool, queues: str | None, exclude_queues: str | None) -> Non
         raise UpError("No queue is left to purge.")
     if not force:
         click.confirm(f"Cancel all waiting jobs of {', '.join(chosen)}?", abort=True, err=True)
-    from ...operations.jobs import queue_purge
+    from ...operations.jobs.requests import queue_purge
 
     run("bulk", "cancel", queue_purge.query(*chosen), "--yes")
 

@@ -100,7 +100,7 @@ def purge(*, name: str, count: int | None, data: Path | None) -> None:
     with writing(data) as session:
         from ... import actors
         from ...operations.fleet import override_requests
-        from ...operations.jobs import queue_purge
+        from ...operations.jobs.requests import queue_purge
 
         override_requests.require(session, override_requests.Target("queue", name))
         receipt, waiting = queue_purge.purge(session, name, count=count, by=operator(), source="command")

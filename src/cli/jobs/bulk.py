@@ -32,7 +32,7 @@ def bulk(*, verb: str, query: str, yes: bool, count: int | None, dry_run: bool, 
     from ... import actors
     from ...jobs import JobsError, search
     from ...jobs.search import QueryError
-    from ...operations.jobs import bulk_request
+    from ...operations.jobs.requests import bulk_request
     from ...sql import database
 
     try:

@@ -89,7 +89,7 @@ def _print_log(id: str, attempt: int | None, place: Place | None) -> Place:
     """Print the lines after the cursor; return the new cursor."""
     from ...jobs.attempts import attempt_logs
     from ...jobs.attempts.attempt_logs import START, Place
-    from ...operations.jobs import log_documents
+    from ...operations.jobs.documents import log_documents
     from ...sql import database
 
     place = place or START
@@ -105,7 +105,7 @@ def _print_log(id: str, attempt: int | None, place: Place | None) -> Place:
 
 def _with_log(id: str) -> dict[str, Any]:
     from ...jobs.attempts import attempt_logs
-    from ...operations.jobs import job_forecast, log_documents
+    from ...operations.jobs.documents import job_forecast, log_documents
     from ...sql import database
 
     document = _document(id)
@@ -119,8 +119,8 @@ def _with_log(id: str) -> dict[str, Any]:
 
 def _document(id: str) -> dict[str, Any]:
     from ...operations.format import json_documents
-    from ...operations.jobs import job_documents
-    from ...operations.jobs.job_context import context_of
+    from ...operations.jobs.documents import job_documents
+    from ...operations.jobs.documents.job_context import context_of
     from ...sql import database
 
     with database.read() as session:

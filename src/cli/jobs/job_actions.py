@@ -83,8 +83,9 @@ def edit(*, id: str, arguments: Sequence[str], data: Path | None, **asked: Any) 
     from ...jobs.control import edits
     from ...operations.arguments.fields import fields_of
     from ...operations.format import request_values
-    from ...operations.jobs import actor_catalogue, job_request
-    from ...operations.jobs.job_bodies import EditBody
+    from ...operations.jobs import actor_catalogue
+    from ...operations.jobs.requests import job_request
+    from ...operations.jobs.requests.job_bodies import EditBody
     from ...sql import database
 
     try:
@@ -107,7 +108,7 @@ def _act(action: str, id: str, data: Path | None) -> None:
     join(data)
     from ... import actors
     from ...jobs import JobsError
-    from ...operations.jobs import job_actions
+    from ...operations.jobs.requests import job_actions
     from ...sql import database
 
     try:

@@ -45,8 +45,8 @@ def submit(
     from ... import actors
     from ...jobs import JobsError, submit_many
     from ...jobs.core.errors import InvalidArguments
-    from ...operations.jobs import job_request
-    from ...operations.jobs.job_bodies import read_job
+    from ...operations.jobs.requests import job_request
+    from ...operations.jobs.requests.job_bodies import read_job
     from ...sql import database
 
     try:

@@ -43,7 +43,7 @@ def submit(*, file: Any, idempotency_key: str | None, data: Path | None) -> None
     """Submit the workflow in the JSON FILE (- for standard input), in the format of POST /api/v1/workflows; print its id."""
     with writing(data) as session:
         from ...jobs.core import values
-        from ...operations.jobs import job_request
+        from ...operations.jobs.requests import job_request
         from ...operations.workflows.workflow_request import read_workflow
 
         try:

@@ -10,7 +10,7 @@ from typing_extensions import TypedDict
 from ...broker.recover import dead_letter_contents as contents
 from ..format.document_fields import Args, Instant, Kwargs
 from ..format.instants import write_instant
-from ..jobs import job_documents
+from ..jobs.documents import job_documents
 from ..people import permissions
 
 

@@ -17,7 +17,7 @@ from ...jobs.limits import rates
 from ...sql.clock import now
 from ..format.document_fields import Instant
 from ..format.instants import parse_duration, write_later
-from ..jobs.job_forecast import policies
+from ..jobs.documents.job_forecast import policies
 from ..people import caller, permissions
 from .override_requests import Target, require
 

@@ -14,7 +14,7 @@ from ...jobs.core.workflow_models import Fate, When
 from ...sql.clock import now
 from ..format.document_fields import Args, Instant, Json, Kwargs, Next
 from ..format.instants import write_instant
-from ..jobs import job_documents
+from ..jobs.documents import job_documents
 from .critical_path import critical_path
 
 

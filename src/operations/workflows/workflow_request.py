@@ -25,8 +25,9 @@ from ...jobs.submit.submission import new_id
 from ...jobs.workflows import canvas
 from ...jobs.workflows.canvas import Workflow
 from ..format.request_values import RequestBody, duration, example, read
-from ..jobs import actor_catalogue, job_request
+from ..jobs import actor_catalogue
 from ..jobs.option_bodies import values_of, with_options
+from ..jobs.requests import job_request
 from ..people.caller import Caller
 
 #: maximum steps of a workflow: they are one transaction, and on SQLite other writers wait for it

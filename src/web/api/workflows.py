@@ -14,7 +14,7 @@ from ...jobs.control.workflows import Found
 from ...jobs.core.errors import UnknownJob
 from ...operations.format import json_documents
 from ...operations.format.list_filters import Paging, read_filter
-from ...operations.jobs import job_request
+from ...operations.jobs.requests import job_request
 from ...operations.people.roles import Role
 from ...operations.workflows import workflow_documents
 from ...operations.workflows.workflow_documents import WorkflowDocument, WorkflowsPage

@@ -15,7 +15,7 @@ from ...operations.arguments.field import PRESENT, Field, Kind, every
 from ...operations.arguments.fields import fields_of
 from ...operations.arguments.reading import read
 from ...operations.format.json_documents import MASK
-from ...operations.jobs.job_request import checked
+from ...operations.jobs.requests.job_request import checked
 
 #: limits of a file: one transaction submits all its rows
 MAX_BYTES = 8 * 1024 * 1024

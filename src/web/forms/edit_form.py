@@ -19,7 +19,8 @@ from ...operations.arguments.field import ABSENT, Field, Kind, every, identical
 from ...operations.arguments.fields import filled
 from ...operations.arguments.reading import MORE, Reading, add_row, read, retyped, valued
 from ...operations.format.instants import parse_instant, write_instant
-from ...operations.jobs import actor_catalogue, job_request
+from ...operations.jobs import actor_catalogue
+from ...operations.jobs.requests import job_request
 from ...operations.jobs.rows import Job
 from ...sql import database
 from .option_fields import field_of, value_of

@@ -17,8 +17,9 @@ from ...operations.arguments.error_places import at_places
 from ...operations.arguments.field import ABSENT, Field, every
 from ...operations.arguments.fields import fields_of
 from ...operations.arguments.reading import MORE, Reading, add_row, read, retyped, valued
-from ...operations.jobs import actor_catalogue, job_request
+from ...operations.jobs import actor_catalogue
 from ...operations.jobs.actor_catalogue import AnyActor
+from ...operations.jobs.requests import job_request
 from ...operations.people.caller import Caller
 from . import option_fields
 from .option_fields import GivenOptions, read_options

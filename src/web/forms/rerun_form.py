@@ -17,7 +17,8 @@ from ...operations.arguments.error_places import at_places
 from ...operations.arguments.field import Field, every, identical
 from ...operations.arguments.fields import filled
 from ...operations.arguments.reading import MORE, Reading, add_row, read, retyped
-from ...operations.jobs import actor_catalogue, job_request
+from ...operations.jobs import actor_catalogue
+from ...operations.jobs.requests import job_request
 from ...operations.jobs.rows import Job
 from ...operations.people.caller import Caller
 from ...sql import database

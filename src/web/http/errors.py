@@ -21,7 +21,7 @@ from ...jobs.search import QueryError
 from ...jobs.webhooks.webhooks import UnknownWebhook
 from ...logs import get_logger
 from ...mail.deliveries import UnknownMail
-from ...operations.jobs.bulk_request import CountDiffers
+from ...operations.jobs.requests.bulk_request import CountDiffers
 from ...operations.people.caller import Forbidden
 from ...reports.archive import UnknownReport
 from ...schedules.rows.errors import UnknownSchedule

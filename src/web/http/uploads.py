@@ -22,7 +22,8 @@ from ...jobs.files.upload import UNKNOWN, in_units
 from ...operations.arguments.field import Field, Kind
 from ...operations.arguments.fields import fields_of
 from ...operations.format import json_documents
-from ...operations.jobs import actor_catalogue, job_documents
+from ...operations.jobs import actor_catalogue
+from ...operations.jobs.documents import job_documents
 from ...operations.jobs.rows import Job
 from ...settings import get_settings
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from flask import Response, request, stream_with_context
 
 from ...jobs.attempts.attempt_logs import Place
-from ...operations.jobs.log_documents import read_place
+from ...operations.jobs.documents.log_documents import read_place
 from .job_watcher import News, follow, tailer
 
 #: last event: the browser closes the stream

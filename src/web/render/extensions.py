@@ -17,7 +17,7 @@ from ...console import JobView, Tab
 from ...jobs.core.values import text_of
 from ...logs import get_logger
 from ...operations.format.json_documents import printable
-from ...operations.jobs import job_documents
+from ...operations.jobs.documents import job_documents
 from ...operations.jobs.rows import Job
 from .filters import arguments_of
 

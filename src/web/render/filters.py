@@ -14,8 +14,9 @@ from ...formats.quantities import number, span
 from ...jobs import State
 from ...operations.arguments.field import every, takes_files
 from ...operations.format.json_documents import finite, printable
-from ...operations.jobs import job_documents, job_forecast, option_bodies
-from ...operations.jobs.job_timeline import Wait
+from ...operations.jobs import option_bodies
+from ...operations.jobs.documents import job_documents, job_forecast
+from ...operations.jobs.documents.job_timeline import Wait
 from ...operations.people import permissions
 from ...operations.people.roles import Role
 from ...settings import get_settings

@@ -17,8 +17,8 @@ from src.jobs.core.models import Job
 from src.jobs.core.states import Unique
 from src.jobs.options.job_options import FIELDS, OPTIONS, STORED, JobOption, JobOptions, Place
 from src.jobs.options.option_kinds import Delay, Instant, Moment, OneOf, OptionKind, Period, Text, Until, Whole
-from src.operations.jobs.job_bodies import CallBody, EditBody, JobBody
 from src.operations.jobs.option_bodies import with_options
+from src.operations.jobs.requests.job_bodies import CallBody, EditBody, JobBody
 from src.operations.workflows.workflow_request import StepBody
 from src.web.forms.option_fields import BY_NAME, field_of
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from src.operations.format.json_documents import MASK
-from src.operations.jobs.comparison import Section, _row
+from src.operations.jobs.documents.comparison import Section, _row
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 
 from src.jobs.core.models import Attempt, Job
 from src.jobs.core.states import Outcome, State
-from src.operations.jobs.job_timeline import Pauses, Period, _with_pauses, pace, periods
+from src.operations.jobs.documents.job_timeline import Pauses, Period, _with_pauses, pace, periods
 
 START = datetime(2026, 3, 18, 12, tzinfo=UTC)
 

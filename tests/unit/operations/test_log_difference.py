@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.operations.jobs.comparison import difference
+from src.operations.jobs.documents.comparison import difference
 
 LINES = st.lists(st.sampled_from(["start", "fetch 1", "fetch 2", "store", "done"]), max_size=20)
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.operations.jobs.job_timeline import Period
+from src.operations.jobs.documents.job_timeline import Period
 from src.web.render.graphics.timelines import MARKS, MOST_LANES, WIDTH, Axis, about, draw, rate
 
 START = datetime(2026, 3, 18, 11, 58, tzinfo=UTC)

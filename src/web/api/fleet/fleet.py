@@ -22,7 +22,8 @@ from ....operations.fleet.queue_documents import QueueDocument
 from ....operations.fleet.worker_documents import MemoryDocument, WorkerDocument
 from ....operations.format import time_ranges
 from ....operations.format.request_values import Count, RequestBody, example
-from ....operations.jobs import actor_catalogue, queue_purge
+from ....operations.jobs import actor_catalogue
+from ....operations.jobs.requests import queue_purge
 from ....operations.people import permissions
 from ....operations.people.roles import Role
 from ....sql import database

@@ -9,8 +9,8 @@ from ....jobs.core.errors import JobsError, UnknownJob
 from ....jobs.read import queries
 from ....operations.fleet import what_if_request
 from ....operations.fleet.what_if_request import WhatIfDocument, WhatIfQuery
-from ....operations.jobs import job_forecast
-from ....operations.jobs.job_forecast import ForecastDocument
+from ....operations.jobs.documents import job_forecast
+from ....operations.jobs.documents.job_forecast import ForecastDocument
 from ....operations.people.roles import Role
 from ....sql import database
 from ...auth import allow

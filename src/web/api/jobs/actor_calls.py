@@ -7,8 +7,9 @@ from flask import request
 from ....actor_schema.signature import Signature
 from ....broker.publish.group_commit import submit_now
 from ....operations.format.request_values import read
-from ....operations.jobs import actor_catalogue, job_request
-from ....operations.jobs.job_bodies import CallBody
+from ....operations.jobs import actor_catalogue
+from ....operations.jobs.requests import job_request
+from ....operations.jobs.requests.job_bodies import CallBody
 from ....operations.people.roles import Role
 from ...auth import allow, visitor
 from ...http import uploads

@@ -11,7 +11,7 @@ from typing_extensions import TypedDict
 from ....jobs import State, search
 from ....jobs.control.bulk import Verb
 from ....operations.format.request_values import RequestBody, example, whole
-from ....operations.jobs import bulk_request
+from ....operations.jobs.requests import bulk_request
 from ....operations.people.roles import Role
 from ....sql import database
 from ...auth import allow, visitor

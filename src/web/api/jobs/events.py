@@ -12,8 +12,8 @@ from werkzeug.exceptions import ServiceUnavailable
 from ....jobs.core.errors import UnknownJob
 from ....jobs.read import queries
 from ....operations.format import json_documents
-from ....operations.jobs import job_documents, log_documents
-from ....operations.jobs.job_context import context_now
+from ....operations.jobs.documents import job_documents, log_documents
+from ....operations.jobs.documents.job_context import context_now
 from ....operations.people.roles import Role
 from ....sql import database
 from ...auth import allow

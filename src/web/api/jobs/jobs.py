@@ -16,10 +16,11 @@ from ....jobs.control import edits
 from ....jobs.core.errors import InvalidArguments, JobsError, UnknownJob
 from ....jobs.read import queries
 from ....operations.format.list_filters import JobsFilter, read_filter
-from ....operations.jobs import job_actions, job_documents, job_request
-from ....operations.jobs.job_bodies import EditBody, JobBody, read_job
-from ....operations.jobs.job_context import context_of
-from ....operations.jobs.job_documents import JobDocument, Page
+from ....operations.jobs.documents import job_documents
+from ....operations.jobs.documents.job_context import context_of
+from ....operations.jobs.documents.job_documents import JobDocument, Page
+from ....operations.jobs.requests import job_actions, job_request
+from ....operations.jobs.requests.job_bodies import EditBody, JobBody, read_job
 from ....operations.jobs.rows import Job
 from ....operations.people.roles import Role
 from ....sql import database

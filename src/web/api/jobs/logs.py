@@ -11,8 +11,8 @@ from typing_extensions import TypedDict
 from ....jobs.attempts import attempt_logs
 from ....jobs.core.errors import JobsError, UnknownJob
 from ....jobs.read import queries
-from ....operations.jobs import log_documents
-from ....operations.jobs.log_documents import LogLineDocument
+from ....operations.jobs.documents import log_documents
+from ....operations.jobs.documents.log_documents import LogLineDocument
 from ....operations.people.roles import Role
 from ....sql import database
 from ...auth import allow

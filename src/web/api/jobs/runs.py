@@ -9,11 +9,11 @@ from ....jobs.core.errors import UnknownJob
 from ....jobs.read import queries
 from ....jobs.search import runs
 from ....operations.format.list_filters import Paging, read_after
-from ....operations.jobs import comparison, job_documents, job_timeline, lineage
-from ....operations.jobs.comparison import ComparisonDocument
-from ....operations.jobs.job_documents import Page
-from ....operations.jobs.job_timeline import TimelineDocument
-from ....operations.jobs.lineage import LineageDocument
+from ....operations.jobs.documents import comparison, job_documents, job_timeline, lineage
+from ....operations.jobs.documents.comparison import ComparisonDocument
+from ....operations.jobs.documents.job_documents import Page
+from ....operations.jobs.documents.job_timeline import TimelineDocument
+from ....operations.jobs.documents.lineage import LineageDocument
 from ....operations.jobs.rows import Job
 from ....operations.people.roles import Role
 from ....sql import database

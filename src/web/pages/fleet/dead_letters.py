@@ -18,7 +18,7 @@ from ....operations.arguments.field import Kind, write
 from ....operations.failures import dead_letter_documents
 from ....operations.fleet import override_requests
 from ....operations.fleet.override_requests import Target
-from ....operations.jobs import job_documents
+from ....operations.jobs.documents import job_documents
 from ....operations.people.roles import Role
 from ....sql import database
 from ...auth import allow

@@ -21,7 +21,8 @@ from ....jobs.read.queries import QueueCounts
 from ....operations.fleet import history, override_requests
 from ....operations.fleet.override_requests import Target
 from ....operations.format.instants import write_instant
-from ....operations.jobs import actor_catalogue, queue_purge
+from ....operations.jobs import actor_catalogue
+from ....operations.jobs.requests import queue_purge
 from ....operations.people import permissions
 from ....operations.people.roles import Role
 from ....settings import get_settings

@@ -20,7 +20,8 @@ from ....jobs.batches import batches
 from ....jobs.batches.batches import Outcome
 from ....jobs.core.errors import InvalidArguments, JobsError, NotAllowed
 from ....jobs.submit.requests import Submission
-from ....operations.jobs import actor_catalogue, job_request
+from ....operations.jobs import actor_catalogue
+from ....operations.jobs.requests import job_request
 from ....operations.jobs.rows import Batch, Stage
 from ....operations.people import permissions
 from ....operations.people.caller import Caller

@@ -13,7 +13,7 @@ from ....jobs.core.errors import JobsError
 from ....jobs.search import Query
 from ....jobs.search.grammar import quote
 from ....operations.format.list_filters import query_text
-from ....operations.jobs import bulk_request
+from ....operations.jobs.requests import bulk_request
 from ....operations.people.roles import Role
 from ....sql import database
 from ...auth import allow, visitor

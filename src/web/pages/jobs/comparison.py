@@ -8,7 +8,7 @@ from werkzeug.wrappers import Response
 from ....jobs.core.errors import JobsError
 from ....jobs.search import runs
 from ....operations.format.list_filters import read_after
-from ....operations.jobs import comparison
+from ....operations.jobs.documents import comparison
 from ....operations.people.roles import Role
 from ....sql import database
 from ...auth import allow

@@ -15,7 +15,7 @@ from ....jobs.search.facets import BUDGET_S, Facets, facets, facets_of
 from ....jobs.search.fields import FIELDS
 from ....jobs.search.pages import TALLY_S, left_s
 from ....operations.format.list_filters import read_filter
-from ....operations.jobs import job_documents
+from ....operations.jobs.documents import job_documents
 from ....operations.jobs.rows import Job
 from ....operations.people.caller import Caller
 from ....operations.people.models import SavedView

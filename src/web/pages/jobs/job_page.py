@@ -15,8 +15,8 @@ from ....jobs.attempts import attempt_logs
 from ....jobs.core.errors import UnknownJob
 from ....jobs.read import queries
 from ....jobs.search import runs
-from ....operations.jobs import job_timeline, lineage, log_documents
-from ....operations.jobs.job_context import context_of
+from ....operations.jobs.documents import job_timeline, lineage, log_documents
+from ....operations.jobs.documents.job_context import context_of
 from ....operations.jobs.rows import Job, LogLine
 from ....operations.people.roles import Role
 from ....sql import database

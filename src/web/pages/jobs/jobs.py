@@ -12,7 +12,7 @@ from ....jobs.core.errors import JobsError, NotAllowed
 from ....jobs.search import QueryError
 from ....jobs.search.grammar import LONGEST
 from ....jobs.submit import reruns
-from ....operations.jobs import job_actions
+from ....operations.jobs.requests import job_actions
 from ....operations.people.caller import Forbidden
 from ....operations.people.roles import Role
 from ....sql import database

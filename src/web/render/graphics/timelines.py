@@ -9,7 +9,7 @@ from itertools import groupby
 from zoneinfo import ZoneInfo
 
 from ....formats.quantities import span
-from ....operations.jobs.job_timeline import Period, Wait
+from ....operations.jobs.documents.job_timeline import Period, Wait
 from ....settings import get_settings
 
 #: least visible width of a bar, and that of the axis, in percent: the rest is for the symbol behind the last bar

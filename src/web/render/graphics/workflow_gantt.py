@@ -8,7 +8,7 @@ from datetime import datetime
 
 from ....jobs.control.workflows import Found, StepFound
 from ....jobs.core.states import State
-from ....operations.jobs.job_timeline import Period, Wait
+from ....operations.jobs.documents.job_timeline import Period, Wait
 from .timelines import Axis, Bar, bar
 
 #: maximum steps of a readable chart

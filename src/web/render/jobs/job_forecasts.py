@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ....operations.jobs import job_forecast
-from ....operations.jobs.job_forecast import ForecastDocument
+from ....operations.jobs.documents import job_forecast
+from ....operations.jobs.documents.job_forecast import ForecastDocument
 from ....operations.jobs.rows import Job
 from ....sql import database
 

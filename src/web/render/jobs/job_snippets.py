@@ -21,7 +21,8 @@ from ....operations.arguments.field import ABSENT, Field, Kind, holding, identic
 from ....operations.arguments.fields import fields_of
 from ....operations.arguments.reading import read
 from ....operations.format import json_documents
-from ....operations.jobs import actor_catalogue, job_documents
+from ....operations.jobs import actor_catalogue
+from ....operations.jobs.documents import job_documents
 from ....operations.jobs.rows import Job
 from ....settings import get_settings
 

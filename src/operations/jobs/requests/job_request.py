@@ -6,18 +6,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from ...actor_schema.signature import Signature
-from ...jobs import Submission
-from ...jobs.control.edits import Edit, takes_arguments
-from ...jobs.core.errors import InvalidArguments, JobsError
-from ...jobs.core.models import Job
-from ...jobs.options.job_options import JobOptions, given
-from ...jobs.submit.submission import new_id
-from ...jobs.workflows.submission import PlannedStep
-from ..format.json_documents import MASK
-from ..people import permissions
-from ..people.caller import Caller
-from . import actor_catalogue
+from ....actor_schema.signature import Signature
+from ....jobs import Submission
+from ....jobs.control.edits import Edit, takes_arguments
+from ....jobs.core.errors import InvalidArguments, JobsError
+from ....jobs.core.models import Job
+from ....jobs.options.job_options import JobOptions, given
+from ....jobs.submit.submission import new_id
+from ....jobs.workflows.submission import PlannedStep
+from ...format.json_documents import MASK
+from ...people import permissions
+from ...people.caller import Caller
+from .. import actor_catalogue
 
 #: maximum length of an idempotency key, so that it fits its column with the caller's key as prefix
 KEY_LENGTH = 200

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sqlalchemy.orm import Session
 
-from ...jobs.control import actions
-from ...jobs.core.models import Job
+from ....jobs.control import actions
+from ....jobs.core.models import Job
 
 _CALLS = {
     "retry": actions.retry,

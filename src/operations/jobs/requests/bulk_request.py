@@ -7,19 +7,19 @@ from typing import Any, Literal
 
 from sqlalchemy.orm import Session
 
-from ... import audit
-from ...actors.bulk import act_on_jobs
-from ...jobs import Receipt, search, submit
-from ...jobs.control import bulk
-from ...jobs.control.bulk import Verb
-from ...jobs.core.errors import JobsError
-from ...jobs.core.states import State
-from ...jobs.search import Query, parse
-from ...jobs.search.grammar import quote
-from ...sql.clock import now
-from ..format.instants import write_instant
-from ..people import permissions
-from ..people.caller import Caller
+from .... import audit
+from ....actors.bulk import act_on_jobs
+from ....jobs import Receipt, search, submit
+from ....jobs.control import bulk
+from ....jobs.control.bulk import Verb
+from ....jobs.core.errors import JobsError
+from ....jobs.core.states import State
+from ....jobs.search import Query, parse
+from ....jobs.search.grammar import quote
+from ....sql.clock import now
+from ...format.instants import write_instant
+from ...people import permissions
+from ...people.caller import Caller
 
 
 class CountDiffers(JobsError):

@@ -9,16 +9,16 @@ from pydantic import Field
 from sqlalchemy.orm import Session
 from typing_extensions import TypedDict
 
-from ... import actors
-from ...broker.options.limits import policies_of
-from ...formats.quantities import number, span
-from ...jobs.core.models import Job
-from ...jobs.core.states import State
-from ...jobs.forecasts.forecast import Forecaster
-from ...jobs.limits.admission import Policy
-from ..format.document_fields import Instant
-from ..format.instants import write_later
-from ..people import permissions
+from .... import actors
+from ....broker.options.limits import policies_of
+from ....formats.quantities import number, span
+from ....jobs.core.models import Job
+from ....jobs.core.states import State
+from ....jobs.forecasts.forecast import Forecaster
+from ....jobs.limits.admission import Policy
+from ...format.document_fields import Instant
+from ...format.instants import write_later
+from ...people import permissions
 
 
 class ForecastDocument(TypedDict):

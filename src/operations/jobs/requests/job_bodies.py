@@ -6,12 +6,12 @@ from typing import Any
 
 from pydantic import Field
 
-from ...jobs.control.edits import Edit
-from ...jobs.core.errors import JobsError
-from ...jobs.options.job_options import Place
-from ..format.request_values import RequestBody, example, read
+from ....jobs.control.edits import Edit
+from ....jobs.core.errors import JobsError
+from ....jobs.options.job_options import Place
+from ...format.request_values import RequestBody, example, read
+from ..option_bodies import values_of, with_options
 from .job_request import JobRequest
-from .option_bodies import values_of, with_options
 
 
 @with_options(Place.API)

@@ -6,12 +6,12 @@ from typing import Literal
 
 from sqlalchemy.orm import Session
 
-from ... import audit
-from ...jobs import Receipt, State, search
-from ...jobs.control import bulk
-from ...jobs.control.bulk import Verb
-from ...jobs.search.grammar import quote
-from ..people.caller import Caller
+from .... import audit
+from ....jobs import Receipt, State, search
+from ....jobs.control import bulk
+from ....jobs.control.bulk import Verb
+from ....jobs.search.grammar import quote
+from ...people.caller import Caller
 from . import bulk_request
 from .bulk_request import CountDiffers
 

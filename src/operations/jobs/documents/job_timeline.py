@@ -12,13 +12,13 @@ from pydantic import Field
 from sqlalchemy.orm import Session
 from typing_extensions import TypedDict
 
-from ...audit import queries as audit_queries
-from ...jobs.core.models import Job
-from ...jobs.core.states import Outcome, State
-from ...jobs.limits import overrides
-from ...sql.clock import now
-from ..format.document_fields import Instant
-from ..format.instants import write_instant
+from ....audit import queries as audit_queries
+from ....jobs.core.models import Job
+from ....jobs.core.states import Outcome, State
+from ....jobs.limits import overrides
+from ....sql.clock import now
+from ...format.document_fields import Instant
+from ...format.instants import write_instant
 
 #: pauses and resumes read for each target
 MOST_PAUSES = 20

@@ -14,15 +14,16 @@ from pydantic import Field
 from sqlalchemy.orm import Session
 from typing_extensions import TypedDict
 
-from ...jobs.attempts import attempt_logs
-from ...jobs.core.models import Job
-from ...jobs.search import runs
-from ...sql.clock import now
-from ...sql.columns import same_json
-from ..format.document_fields import Json
-from ..format.instants import write_instant
-from ..format.json_documents import MASK
-from . import job_documents, option_bodies
+from ....jobs.attempts import attempt_logs
+from ....jobs.core.models import Job
+from ....jobs.search import runs
+from ....sql.clock import now
+from ....sql.columns import same_json
+from ...format.document_fields import Json
+from ...format.instants import write_instant
+from ...format.json_documents import MASK
+from .. import option_bodies
+from . import job_documents
 from .job_documents import JobSummary
 
 #: log lines of each run that are compared

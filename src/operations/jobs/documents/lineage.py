@@ -11,13 +11,13 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 from typing_extensions import TypedDict
 
-from ...jobs.batches.models import Batch, BatchRow
-from ...jobs.control import workflows
-from ...jobs.core.models import Job
-from ...jobs.core.states import Source, State
-from ...jobs.core.workflow_models import StoredEdge, StoredStep
-from ...jobs.submit import reruns
-from ...schedules.rows import queries as schedules
+from ....jobs.batches.models import Batch, BatchRow
+from ....jobs.control import workflows
+from ....jobs.core.models import Job
+from ....jobs.core.states import Source, State
+from ....jobs.core.workflow_models import StoredEdge, StoredStep
+from ....jobs.submit import reruns
+from ....schedules.rows import queries as schedules
 
 #: source of a job -> its relation to the job that it follows, and the reverse; others were submitted by its actor
 _FOLLOWS = {Source.CALLBACK.value: "callback of", Source.PIPELINE.value: "after"}

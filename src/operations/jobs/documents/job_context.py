@@ -7,19 +7,19 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
-from ...broker.recover import management
-from ...broker.recover.broker_health import troubles
-from ...jobs import State
-from ...jobs.alerts.models import AlertKind
-from ...jobs.control import waiting_reasons, workflows
-from ...jobs.control.waiting_reasons import BrokerFacts, Reason
-from ...jobs.control.workflows import Membership
-from ...jobs.core.models import Job
-from ...jobs.leases.stalled import stalled
-from ...jobs.limits import overrides
-from ...jobs.limits.overrides import Pause
-from ...sql import database
-from ...sql.clock import now
+from ....broker.recover import management
+from ....broker.recover.broker_health import troubles
+from ....jobs import State
+from ....jobs.alerts.models import AlertKind
+from ....jobs.control import waiting_reasons, workflows
+from ....jobs.control.waiting_reasons import BrokerFacts, Reason
+from ....jobs.control.workflows import Membership
+from ....jobs.core.models import Job
+from ....jobs.leases.stalled import stalled
+from ....jobs.limits import overrides
+from ....jobs.limits.overrides import Pause
+from ....sql import database
+from ....sql.clock import now
 
 
 @dataclass(frozen=True, slots=True)

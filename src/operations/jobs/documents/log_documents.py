@@ -7,12 +7,12 @@ from typing import Annotated
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from ...jobs.attempts.attempt_logs import START, Place
-from ...jobs.core.errors import JobsError
-from ...jobs.core.models import LogLine
-from ..format.document_fields import Instant
-from ..format.instants import write_instant
-from ..format.terminal_text import visible
+from ....jobs.attempts.attempt_logs import START, Place
+from ....jobs.core.errors import JobsError
+from ....jobs.core.models import LogLine
+from ...format.document_fields import Instant
+from ...format.instants import write_instant
+from ...format.terminal_text import visible
 
 
 class After(TypedDict, total=False):

@@ -8,17 +8,17 @@ from typing import Annotated, Any, Protocol
 from pydantic import ConfigDict, Field, with_config
 from typing_extensions import TypedDict
 
-from ... import console
-from ...actor_schema.signature import Signature
-from ...jobs.control.waiting_reasons import LinkKind
-from ...jobs.core.errors import UnknownActor
-from ...jobs.core.models import Attempt, Job
-from ...jobs.core.states import HeldFor, Outcome, Source, State
-from ...telemetry import tracing
-from ..format.document_fields import Args, Instant, Json, Kwargs, Next
-from ..format.instants import write_instant
-from ..format.json_documents import MASK
-from . import actor_catalogue, option_bodies
+from .... import console
+from ....actor_schema.signature import Signature
+from ....jobs.control.waiting_reasons import LinkKind
+from ....jobs.core.errors import UnknownActor
+from ....jobs.core.models import Attempt, Job
+from ....jobs.core.states import HeldFor, Outcome, Source, State
+from ....telemetry import tracing
+from ...format.document_fields import Args, Instant, Json, Kwargs, Next
+from ...format.instants import write_instant
+from ...format.json_documents import MASK
+from .. import actor_catalogue, option_bodies
 from .job_context import JobContext
 
 
