@@ -18,7 +18,7 @@ from bench.filling import fill as fill_jobs
 from bench.filling import settle
 from bench.year_of_statistics import fill
 from src.migrations import migrate
-from src.operations.fleet import history
+from src.operations.fleet.figures import history
 from src.operations.format.time_ranges import RANGES
 from src.sql.clock import now
 from src.sql.database import Database, get_database, use_database

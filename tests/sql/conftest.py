@@ -18,7 +18,7 @@ import src.actors
 import src.web.application
 from src.broker.publish import publisher
 from src.jobs.webhooks import events
-from src.operations.fleet import fleet_metrics, history
+from src.operations.fleet.figures import fleet_metrics, history
 from src.sql.database import Database
 from src.web.auth import throttle
 from src.web.render import rail_counts

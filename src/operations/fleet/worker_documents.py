@@ -16,7 +16,7 @@ from ...jobs.read import memory
 from ..format.document_fields import Instant
 from ..format.instants import write_instant
 from ..format.time_ranges import TimeRange
-from . import history
+from .figures import history
 
 
 class WorkerDocument(TypedDict):

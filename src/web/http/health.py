@@ -7,8 +7,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from ... import migrations
-from ...operations.fleet import fleet_health
-from ...operations.fleet.fleet_health import FleetHealth
+from ...operations.fleet.figures import fleet_health
+from ...operations.fleet.figures.fleet_health import FleetHealth
 from ...sql import database
 from ..auth import open_to_all
 from .json_bodies import answer

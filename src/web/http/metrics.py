@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from flask import Blueprint, Response
 
-from ...operations.fleet import fleet_metrics
+from ...operations.fleet.figures import fleet_metrics
 from ...operations.people.roles import Role
 from ...sql import database
 from ...telemetry.metering import exposition

@@ -14,7 +14,8 @@ from ...jobs.batches import batches
 from ...jobs.core.errors import JobsError, UnknownJob
 from ...jobs.limits import overrides
 from ...jobs.read import queries
-from ...operations.fleet import actor_activity, history, override_requests
+from ...operations.fleet import override_requests
+from ...operations.fleet.figures import actor_activity, history
 from ...operations.fleet.override_requests import Target
 from ...operations.jobs import actor_catalogue
 from ...operations.jobs.actor_catalogue import Origin

@@ -15,7 +15,7 @@ from ...jobs.core.errors import InvalidArguments, JobsError, NotAllowed
 from ...jobs.limits import overrides
 from ...jobs.limits.overrides import Pause
 from ...operations.arguments.reading import MORE
-from ...operations.fleet import history
+from ...operations.fleet.figures import history
 from ...operations.format.instants import parse_instant, write_instant
 from ...operations.jobs import actor_catalogue
 from ...operations.people.roles import Role

@@ -12,7 +12,7 @@ from src.broker.recover.broker_health import troubles
 from src.broker.recover.management import Overview
 from src.jobs.core.states import State
 from src.jobs.leases import workers
-from src.operations.fleet import fleet_health
+from src.operations.fleet.figures import fleet_health
 from tests.actors import celery_tasks as tasks
 from tests.harness.callboard import Callboard
 from tests.harness.celery_messages import publish, v2

@@ -24,7 +24,7 @@ from src.jobs.core.states import Outcome
 from src.jobs.limits import overrides
 from src.jobs.limits.models import BreakerState
 from src.jobs.submit import defaults
-from src.operations.fleet import fleet_metrics, history
+from src.operations.fleet.figures import fleet_metrics, history
 from src.operations.people.models import SavedView
 from src.operations.people.roles import Role
 from src.sql.clock import now

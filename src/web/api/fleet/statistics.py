@@ -8,8 +8,8 @@ from flask import request
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from ....operations.fleet import history
-from ....operations.fleet.history import HistoryDocument
+from ....operations.fleet.figures import history
+from ....operations.fleet.figures.history import HistoryDocument
 from ....operations.format import time_ranges
 from ....operations.people import permissions
 from ....operations.people.roles import Role

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from flask import request
 
-from ....operations.fleet import usage_documents
-from ....operations.fleet.usage_documents import UsageDocument, UsageQuery
+from ....operations.fleet.figures import usage_documents
+from ....operations.fleet.figures.usage_documents import UsageDocument, UsageQuery
 from ....operations.people.roles import Role
 from ....sql import database
 from ...auth import allow

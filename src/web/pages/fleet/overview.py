@@ -9,7 +9,7 @@ from flask import Blueprint, render_template
 from ....jobs import State, search
 from ....jobs.limits import breakers, overrides
 from ....jobs.read import queries
-from ....operations.fleet import fleet_health, history
+from ....operations.fleet.figures import fleet_health, history
 from ....operations.people import permissions
 from ....operations.people.roles import Role
 from ....schedules.rows import queries as schedules

@@ -16,9 +16,9 @@ from ....jobs.limits.overrides import Pause
 from ....jobs.read import queries
 from ....jobs.read.queries import QueueCounts
 from ....jobs.search import Tally
-from ....operations.fleet import history
-from ....operations.fleet.fleet_health import LATE
-from ....operations.fleet.history import History
+from ....operations.fleet.figures import history
+from ....operations.fleet.figures.fleet_health import LATE
+from ....operations.fleet.figures.history import History
 from ....operations.format.time_ranges import TimeRange
 from ....operations.jobs.rows import Alert, FailureGroup, Job, Worker
 from ....operations.people import permissions

@@ -18,7 +18,8 @@ from ....jobs.leases import workers
 from ....jobs.limits import overrides as limits_overrides
 from ....jobs.read import queries
 from ....jobs.read.queries import QueueCounts
-from ....operations.fleet import history, override_requests
+from ....operations.fleet import override_requests
+from ....operations.fleet.figures import history
 from ....operations.fleet.override_requests import Target
 from ....operations.format.instants import write_instant
 from ....operations.jobs import actor_catalogue

@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 
 from ....jobs.core.errors import JobsError
 from ....jobs.read.usage import By
-from ....operations.fleet import usage_documents
+from ....operations.fleet.figures import usage_documents
 from ....operations.people.roles import Role
 from ....sql import database
 from ...auth import allow

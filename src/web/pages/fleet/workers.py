@@ -13,7 +13,8 @@ from ....jobs.core.states import WorkerCommand
 from ....jobs.leases import deploys, heartbeats, worker_commands, workers
 from ....jobs.read import queries
 from ....jobs.read.memory import Sample, growth
-from ....operations.fleet import history, worker_documents
+from ....operations.fleet import worker_documents
+from ....operations.fleet.figures import history
 from ....operations.format.instants import write_instant
 from ....operations.jobs.rows import Worker
 from ....operations.people.roles import Role

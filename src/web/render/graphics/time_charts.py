@@ -13,7 +13,7 @@ from ....formats.quantities import number, span
 from ....jobs.core.states import State
 from ....jobs.read import histograms
 from ....jobs.read.memory import Sample
-from ....operations.fleet.history import OUTCOMES, History
+from ....operations.fleet.figures.history import OUTCOMES, History
 from ....operations.format.instants import write_instant
 from ....operations.format.time_ranges import TimeRange
 from ....reports import charts, line_charts

@@ -9,14 +9,14 @@ from datetime import datetime
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from ...jobs.core.models import Job
-from ...jobs.core.states import State
-from ...jobs.read import histograms
-from ...jobs.read.ended import Ended
-from ...jobs.read.histograms import Histogram
-from ...schedules.rows import queries as schedules
-from ...schedules.rows.models import Schedule
-from ..format.time_ranges import TimeRange
+from ....jobs.core.models import Job
+from ....jobs.core.states import State
+from ....jobs.read import histograms
+from ....jobs.read.ended import Ended
+from ....jobs.read.histograms import Histogram
+from ....schedules.rows import queries as schedules
+from ....schedules.rows.models import Schedule
+from ...format.time_ranges import TimeRange
 from . import history
 
 #: actors looked up in one statement

@@ -7,16 +7,16 @@ from datetime import timedelta
 
 from sqlalchemy.orm import Session
 
-from ...broker.recover import management
-from ...broker.recover.broker_health import Trouble, troubles
-from ...broker.recover.management import Overview
-from ...jobs.alerts.models import AlertKind
-from ...jobs.core.models import Heartbeat, Worker
-from ...jobs.leases import heartbeats, workers
-from ...jobs.leases.heartbeats import Role
-from ...schedules.rows import queries as schedules
-from ...settings import get_settings
-from ...sql.clock import now
+from ....broker.recover import management
+from ....broker.recover.broker_health import Trouble, troubles
+from ....broker.recover.management import Overview
+from ....jobs.alerts.models import AlertKind
+from ....jobs.core.models import Heartbeat, Worker
+from ....jobs.leases import heartbeats, workers
+from ....jobs.leases.heartbeats import Role
+from ....schedules.rows import queries as schedules
+from ....settings import get_settings
+from ....sql.clock import now
 
 #: delay from which a schedule counts as late
 LATE = timedelta(seconds=30)

@@ -13,21 +13,21 @@ from pydantic import Field
 from sqlalchemy.orm import Session
 from typing_extensions import TypedDict
 
-from ... import actors
-from ...jobs.core.states import State
-from ...jobs.leases import deploys
-from ...jobs.read import depths, ended, histograms, usage
-from ...jobs.read import memory as worker_memory
-from ...jobs.read.depths import Depth
-from ...jobs.read.ended import Ended
-from ...jobs.read.histograms import Histogram
-from ...jobs.read.memory import Sample
-from ...jobs.read.usage import Runs
-from ...sql.database import get_database
-from ..format.document_fields import Instant
-from ..format.instants import write_instant
-from ..format.time_ranges import TimeRange
-from ..people import permissions
+from .... import actors
+from ....jobs.core.states import State
+from ....jobs.leases import deploys
+from ....jobs.read import depths, ended, histograms, usage
+from ....jobs.read import memory as worker_memory
+from ....jobs.read.depths import Depth
+from ....jobs.read.ended import Ended
+from ....jobs.read.histograms import Histogram
+from ....jobs.read.memory import Sample
+from ....jobs.read.usage import Runs
+from ....sql.database import get_database
+from ...format.document_fields import Instant
+from ...format.instants import write_instant
+from ...format.time_ranges import TimeRange
+from ...people import permissions
 
 T = TypeVar("T")
 

@@ -12,20 +12,20 @@ from datetime import timedelta
 
 from sqlalchemy.orm import Session
 
-from ... import __version__
-from ...backup import health as backups
-from ...broker.recover import drift
-from ...jobs.alerts import alerts
-from ...jobs.alerts.models import AlertKind
-from ...jobs.failures import groups
-from ...jobs.read import queries, statistics
-from ...jobs.read.queries import QueueCounts
-from ...mail import deliveries
-from ...schedules.rows import queries as schedules
-from ...sql.clock import now
-from ...sql.database import get_database
-from ...telemetry.metering.exposition import Metric, Samples, gauge
-from ..people import permissions
+from .... import __version__
+from ....backup import health as backups
+from ....broker.recover import drift
+from ....jobs.alerts import alerts
+from ....jobs.alerts.models import AlertKind
+from ....jobs.failures import groups
+from ....jobs.read import queries, statistics
+from ....jobs.read.queries import QueueCounts
+from ....mail import deliveries
+from ....schedules.rows import queries as schedules
+from ....sql.clock import now
+from ....sql.database import get_database
+from ....telemetry.metering.exposition import Metric, Samples, gauge
+from ...people import permissions
 from . import fleet_health
 from .fleet_health import FleetHealth
 

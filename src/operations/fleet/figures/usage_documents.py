@@ -10,15 +10,15 @@ from pydantic import Field
 from sqlalchemy.orm import Session
 from typing_extensions import TypedDict
 
-from ...jobs.core.errors import JobsError
-from ...jobs.read import usage
-from ...jobs.read.spans import instant_of
-from ...jobs.read.usage import By, Line
-from ...sql.clock import now
-from ..format import time_ranges
-from ..format.document_fields import Instant
-from ..format.instants import write_instant
-from ..format.time_ranges import TimeRange
+from ....jobs.core.errors import JobsError
+from ....jobs.read import usage
+from ....jobs.read.spans import instant_of
+from ....jobs.read.usage import By, Line
+from ....sql.clock import now
+from ...format import time_ranges
+from ...format.document_fields import Instant
+from ...format.instants import write_instant
+from ...format.time_ranges import TimeRange
 
 #: range of a bill by default, and its days at most
 DEFAULT, MOST_DAYS = "30d", 400
