@@ -13,7 +13,9 @@ from .api.openapi import document
 from .api.requests.blueprint import blueprint as api_blueprint
 from .auth import access
 from .auth import pages as auth_pages
-from .http import compression, cookies, errors, headers, health, host_names, metrics, path_segments, request_spans, time_range, uploads
+from .http import cookies, health, metrics
+from .http.requests import host_names, path_segments, request_spans, time_range, uploads
+from .http.responses import compression, errors, headers
 from .pages import account, actors, api_docs, count, emails, extension_tabs, mailbox, random_users, reports, schedules, top_bar, workflows
 from .pages.admin import audit, backups, configuration, people, sign_ins, tokens, webhooks
 from .pages.fleet import alerts, dead_letters, forecasts, overrides, overview, queues, usage, workers

@@ -46,12 +46,12 @@ def _fail(password: str, more: str = "") -> None:
 def test_the_web_process_logs_in_the_configured_form_from_its_start() -> None:
     with logged() as written:
         src.web.create_app()
-        get_logger("src.web.http.errors").info("unimportant")
+        get_logger("src.web.http.responses.errors").info("unimportant")
         logging.getLogger("werkzeug").warning("unimportant, too")
         try:
             _fail(PLANTED)
         except ValueError as error:
-            get_logger("src.web.http.errors").error("request_failed", exc_info=error)
+            get_logger("src.web.http.responses.errors").error("request_failed", exc_info=error)
 
     [line] = written.getvalue().splitlines()
     said = json.loads(line)
@@ -63,7 +63,7 @@ def test_the_web_process_logs_in_the_configured_form_from_its_start() -> None:
 def test_a_traceback_is_bounded_whatever_the_exception_says() -> None:
     with logged() as written:
         configure_logs()
-        for log in (get_logger("src.web.http.errors"), logging.getLogger("team")):
+        for log in (get_logger("src.web.http.responses.errors"), logging.getLogger("team")):
             try:
                 _fail(PLANTED, "x" * 3_000_000)
             except ValueError:

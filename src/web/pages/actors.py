@@ -27,9 +27,9 @@ from ...sql.clock import now
 from ..auth import allow, visitor
 from ..forms import presets
 from ..forms.job_form import Form
-from ..http import uploads
-from ..http.time_range import current_range
-from ..http.uploads import takes_files
+from ..http.requests import uploads
+from ..http.requests.time_range import current_range
+from ..http.requests.uploads import takes_files
 from ..render.extensions import ACTOR_TABS
 from ..render.graphics import time_charts
 from ..render.jobs import job_snippets

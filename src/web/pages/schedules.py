@@ -31,9 +31,10 @@ from ...sql import database
 from ...sql.clock import now
 from ..auth import allow, visitor
 from ..forms.schedule_form import NAME, ScheduleForm, rule_of
-from ..http import cookies, uploads
-from ..http.time_range import current_range
-from ..http.uploads import takes_files
+from ..http import cookies
+from ..http.requests import uploads
+from ..http.requests.time_range import current_range
+from ..http.requests.uploads import takes_files
 
 blueprint = Blueprint("schedules", __name__)
 

@@ -9,7 +9,7 @@ from flask import Response, make_response, render_template
 from werkzeug.exceptions import NotFound
 
 from ...mail import reading
-from ..http.headers import CONTENT_SECURITY_POLICY
+from ..http.responses.headers import CONTENT_SECURITY_POLICY
 
 #: no scripts, requests, forms or cookies; only text, inline styles and embedded images. Links open in a new tab
 _FRAME_POLICY = "; ".join(

@@ -21,7 +21,9 @@ from ...operations.people import permissions
 from ...operations.people.roles import Role
 from ...settings import get_settings
 from ...sql.clock import now
-from ..http import cookies, headers, request_spans, uploads
+from ..http import cookies
+from ..http.requests import request_spans, uploads
+from ..http.responses import headers
 from .graphics import timelines
 from .jobs import job_forecasts, job_results, job_snippets, reason_links, tracebacks
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from src.formats.url_segments import segment
 from src.web import create_app
-from src.web.http import path_segments
+from src.web.http.requests import path_segments
 
 texts = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), min_size=1, max_size=255)
 AWKWARD = (

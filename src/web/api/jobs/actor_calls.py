@@ -12,9 +12,9 @@ from ....operations.jobs.requests import job_request
 from ....operations.jobs.requests.job_bodies import CallBody
 from ....operations.people.roles import Role
 from ...auth import allow, visitor
-from ...http import uploads
 from ...http.json_bodies import Answer, loads, read_json
-from ...http.uploads import takes_files
+from ...http.requests import uploads
+from ...http.requests.uploads import takes_files
 from ..requests.routes import KEY, SUBMITTED, Routes, Tag
 from .jobs import ReceiptDocument, accepted
 

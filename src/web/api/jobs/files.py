@@ -13,9 +13,9 @@ from ....jobs.read import queries
 from ....operations.people.roles import Role
 from ....sql import database
 from ...auth import allow
-from ...http import uploads
 from ...http.json_bodies import Answer, answer, require_multipart
-from ...http.uploads import takes_files
+from ...http.requests import uploads
+from ...http.requests.uploads import takes_files
 from ..requests.routes import Binary, Routes, Tag
 
 

@@ -12,7 +12,7 @@ from .... import __version__
 from ....operations.people.roles import Role
 from ...auth import allow
 from ...http.json_bodies import answer
-from ...http.problems import ProblemDocument
+from ...http.responses.problems import ProblemDocument
 from ..requests.blueprint import blueprint
 from ..requests.routes import ROUTES, TAGS, Route
 from . import actor_schemas, type_schemas

@@ -12,7 +12,7 @@ from ....operations.format.request_values import ahead
 from ....operations.people.roles import Role
 from ....sql import database
 from ...auth import allow, visitor
-from ...http import export_formats
+from ...http.responses import export_formats
 
 blueprint = Blueprint("alerts", __name__)
 

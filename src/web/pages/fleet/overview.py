@@ -16,7 +16,7 @@ from ....schedules.rows import queries as schedules
 from ....sql import database
 from ....sql.clock import now
 from ...auth import allow
-from ...http.time_range import current_range
+from ...http.requests.time_range import current_range
 from ...render.graphics import time_charts
 from . import overview_figures
 

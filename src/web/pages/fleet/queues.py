@@ -30,8 +30,8 @@ from ....settings import get_settings
 from ....sql import database
 from ....sql.clock import now
 from ...auth import allow
-from ...http import export_formats
-from ...http.time_range import current_range
+from ...http.requests.time_range import current_range
+from ...http.responses import export_formats
 from ...render.graphics import time_charts
 
 blueprint = Blueprint("queues", __name__)

@@ -13,8 +13,8 @@ from ....operations.fleet.figures import usage_documents
 from ....operations.people.roles import Role
 from ....sql import database
 from ...auth import allow
-from ...http import export_formats
-from ...http.time_range import current_range
+from ...http.requests.time_range import current_range
+from ...http.responses import export_formats
 
 blueprint = Blueprint("usage", __name__)
 

@@ -20,8 +20,8 @@ from ....operations.jobs.rows import Worker
 from ....operations.people.roles import Role
 from ....sql import database
 from ...auth import allow, visitor
-from ...http import export_formats
-from ...http.time_range import current_range
+from ...http.requests.time_range import current_range
+from ...http.responses import export_formats
 from ...render.graphics import time_charts
 
 blueprint = Blueprint("workers", __name__)

@@ -23,8 +23,8 @@ from ....sql import database
 from ....sql.clock import now
 from ...auth import allow, visitor
 from ...auth.pages import own_path
-from ...http import export_formats
-from ...http.time_range import current_range
+from ...http.requests.time_range import current_range
+from ...http.responses import export_formats
 from ...render.jobs import tracebacks
 
 blueprint = Blueprint("errors", __name__)

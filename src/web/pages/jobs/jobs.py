@@ -19,8 +19,9 @@ from ....sql import database
 from ...auth import allow, visitor
 from ...forms.edit_form import EditForm
 from ...forms.rerun_form import RerunForm
-from ...http import export_formats, time_range, uploads
-from ...http.uploads import takes_files
+from ...http.requests import time_range, uploads
+from ...http.requests.uploads import takes_files
+from ...http.responses import export_formats
 from ...render.jobs import job_results
 from . import columns, saved_views
 from .job_list import Columns, Listing

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Flask, request
 
-from ...operations.jobs.rows import Job
-from ...settings import get_settings
-from ...telemetry import tracing
+from ....operations.jobs.rows import Job
+from ....settings import get_settings
+from ....telemetry import tracing
 
 if TYPE_CHECKING:  # imports OpenTelemetry, which is optional
-    from ...telemetry.tracing.spans import Request
+    from ....telemetry.tracing.spans import Request
 
 _REQUEST = "callboard.traced"
 #: probes and static files get no spans: they would outnumber the useful ones

@@ -10,11 +10,11 @@ from urllib.parse import urlencode
 
 from flask import Flask, g, request, url_for
 
-from ...jobs.core.errors import JobsError
-from ...operations.format import time_ranges
-from ...operations.format.time_ranges import TimeRange
-from ...sql.clock import now
-from . import cookies
+from ....jobs.core.errors import JobsError
+from ....operations.format import time_ranges
+from ....operations.format.time_ranges import TimeRange
+from ....sql.clock import now
+from .. import cookies
 
 #: as in the addresses that Flask builds
 _UNQUOTED = "!$'()*,/:;?@"

@@ -10,26 +10,26 @@ from sqlalchemy.exc import DataError, SQLAlchemyError
 from werkzeug.exceptions import HTTPException, InternalServerError, RequestEntityTooLarge, ServiceUnavailable, Unauthorized
 from werkzeug.wrappers import Response
 
-from ...jobs.alerts.mutes import UnknownAlert
-from ...jobs.batches.batches import UnknownBatch
-from ...jobs.core.errors import AmbiguousId, IdempotencyConflict, JobsError, NotAllowed, UnknownActor, UnknownJob
-from ...jobs.failures.groups import UnknownGroup
-from ...jobs.files.result_files import ResultNotHere
-from ...jobs.files.uploads import TooLarge, UploadNotHere
-from ...jobs.leases.worker_commands import UnknownWorker
-from ...jobs.search import QueryError
-from ...jobs.webhooks.webhooks import UnknownWebhook
-from ...logs import get_logger
-from ...mail.deliveries import UnknownMail
-from ...operations.jobs.requests.bulk_request import CountDiffers
-from ...operations.people.caller import Forbidden
-from ...reports.archive import UnknownReport
-from ...schedules.rows.errors import UnknownSchedule
-from ...settings import get_settings
-from ...sql.outages import is_outage, log_outage, took_too_long
-from ..auth import audit_hooks
-from ..forms.presets import UnknownPreset
-from . import request_spans, uploads
+from ....jobs.alerts.mutes import UnknownAlert
+from ....jobs.batches.batches import UnknownBatch
+from ....jobs.core.errors import AmbiguousId, IdempotencyConflict, JobsError, NotAllowed, UnknownActor, UnknownJob
+from ....jobs.failures.groups import UnknownGroup
+from ....jobs.files.result_files import ResultNotHere
+from ....jobs.files.uploads import TooLarge, UploadNotHere
+from ....jobs.leases.worker_commands import UnknownWorker
+from ....jobs.search import QueryError
+from ....jobs.webhooks.webhooks import UnknownWebhook
+from ....logs import get_logger
+from ....mail.deliveries import UnknownMail
+from ....operations.jobs.requests.bulk_request import CountDiffers
+from ....operations.people.caller import Forbidden
+from ....reports.archive import UnknownReport
+from ....schedules.rows.errors import UnknownSchedule
+from ....settings import get_settings
+from ....sql.outages import is_outage, log_outage, took_too_long
+from ...auth import audit_hooks
+from ...forms.presets import UnknownPreset
+from ..requests import request_spans, uploads
 from .problems import Problem, respond
 
 log = get_logger(__name__)

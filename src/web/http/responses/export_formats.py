@@ -8,8 +8,8 @@ from typing import Any
 from flask import Response, request
 from werkzeug.exceptions import NotFound
 
-from ...formats import spreadsheets
-from ...operations.format import json_documents
+from ....formats import spreadsheets
+from ....operations.format import json_documents
 
 FORMATS = ("json", "csv")
 

@@ -10,7 +10,7 @@ from urllib.parse import unquote_to_bytes
 from flask import Flask
 from werkzeug.routing import UnicodeConverter
 
-from ...formats.url_segments import escape, unescape
+from ....formats.url_segments import escape, unescape
 
 #: encoded slash, which servers decode before routing
 _QUOTED_SLASH = re.compile("%2f", re.IGNORECASE)

@@ -14,18 +14,18 @@ import flask
 from flask import Flask, Response, current_app, request, send_file
 from werkzeug.datastructures import FileStorage, MultiDict
 
-from ...actor_schema.signature import Signature
-from ...jobs import Upload
-from ...jobs.core.errors import InvalidArguments, UnknownActor
-from ...jobs.files import uploads
-from ...jobs.files.upload import UNKNOWN, in_units
-from ...operations.arguments.field import Field, Kind
-from ...operations.arguments.fields import fields_of
-from ...operations.format import json_documents
-from ...operations.jobs import actor_catalogue
-from ...operations.jobs.documents import job_documents
-from ...operations.jobs.rows import Job
-from ...settings import get_settings
+from ....actor_schema.signature import Signature
+from ....jobs import Upload
+from ....jobs.core.errors import InvalidArguments, UnknownActor
+from ....jobs.files import uploads
+from ....jobs.files.upload import UNKNOWN, in_units
+from ....operations.arguments.field import Field, Kind
+from ....operations.arguments.fields import fields_of
+from ....operations.format import json_documents
+from ....operations.jobs import actor_catalogue
+from ....operations.jobs.documents import job_documents
+from ....operations.jobs.rows import Job
+from ....settings import get_settings
 
 View = TypeVar("View", bound=Callable[..., Any])
 
