@@ -12,7 +12,7 @@ from typing import Any
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
-from ..broker.core.stop_signals import StopSignals
+from ..broker.core.signals import StopSignals
 from ..logs import configure_logs, get_logger
 from ..sql.database import write
 from . import letters, mailbox

@@ -17,9 +17,9 @@ from apscheduler.schedulers.blocking import BlockingScheduler
 
 from .. import actors, migrations
 from ..actors.notifications import fleet_watch
-from ..broker.core import child_signals
+from ..broker.core import signals
 from ..broker.core.log_throttle import LogThrottle
-from ..broker.core.stop_signals import StopSignals
+from ..broker.core.signals import StopSignals
 from ..broker.core.supervision import Guard, Progress, Supervised
 from ..broker.options import periodic
 from ..broker.options.limits import policies_of
@@ -210,7 +210,7 @@ def main() -> None:
     clock = Clock(make)
 
     StopSignals().call(clock.stop)
-    child_signals.reset_in_children()
+    signals.reset_in_children()
     relay = Relay()
     relay.start()
     follower = tick_follower.Follower(make).loop()

@@ -36,7 +36,7 @@ from ...logs import configure_logs, get_logger
 from ...sql.clock import clock
 from ...telemetry import tracing
 from ..consume.deliveries import Arrival, Delivery
-from ..core import child_signals
+from ..core import signals
 from ..core.lease import Lease
 from ..execute import capture, interrupts, stack
 from ..execute.attempt import AttemptRunner, LostLease
@@ -146,7 +146,7 @@ def live(end: socket.socket, parent: int) -> None:
     process_tree.adopt_orphans()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)  # a fork server ignores them, and its children inherit that
-    child_signals.reset_in_children()
+    signals.reset_in_children()
     frames = Frames(end)
     try:
         frames.send("ready")

@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from ...logs import configure_logs, get_logger
-from ..core import child_signals
+from ..core import signals
 from ..core.connections import pauses
 from ..core.log_throttle import LogThrottle
 from . import child, process_tree, random_numbers
@@ -239,7 +239,7 @@ def serve(worker: socket.socket, modules: Sequence[str]) -> None:
     load(modules)
     configure_logs()
     process_tree.adopt_orphans()
-    child_signals.reset_in_children()
+    signals.reset_in_children()
     faulthandler.enable(file=2)  # a child that dies of a segmentation fault shows where
     if threading.active_count() > 1:
         names = sorted(thread.name for thread in threading.enumerate() if thread is not threading.main_thread())

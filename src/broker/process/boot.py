@@ -27,7 +27,7 @@ from ...settings import get_settings
 from ...sql.outages import SharedConnection
 from ...telemetry import metering, tracing
 from ..consume.celery_messages import celery_inbox
-from ..core import child_signals
+from ..core import signals
 from ..core.supervision import Supervised, VitalThreads
 from ..execute import capture
 from ..execute.executor import Executor
@@ -93,7 +93,7 @@ class Boot(Middleware):
                 parent.watch(self._stops, self._stop, self._link.parent)
             elif (main := multiprocessing.parent_process()) is not None:  # Dramatiq's main process
                 parent.watch(self._stops, self._stop, main.pid)
-            child_signals.reset_in_children()
+            signals.reset_in_children()
 
     def before_worker_boot(self, broker: Broker, worker: Any) -> None:
         with self._must_succeed():

@@ -14,7 +14,7 @@ from collections.abc import Collection
 import dramatiq
 from dramatiq.broker import Broker
 
-from ..core.stop_signals import StopSignals
+from ..core.signals import StopSignals
 
 #: exit code after a second request to stop
 KILLED = 3

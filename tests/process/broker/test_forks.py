@@ -14,7 +14,7 @@ from tests.harness.waiting import eventually
 #: a process that handles signals as a worker does, and forks in a thread as an actor does
 POOL = """
 import faulthandler, multiprocessing, signal, sys, threading
-from src.broker.core import child_signals as forks
+from src.broker.core import signals as forks
 
 for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
     signal.signal(number, lambda *_: None)
@@ -38,7 +38,7 @@ print(signal.getsignal(signal.SIGTERM) is signal.SIG_DFL)
 #: a child that gets SIGTERM right after the fork, when it still has the handlers of its parent
 EARLY_SIGNAL = """
 import os, signal, time
-from src.broker.core import child_signals as forks
+from src.broker.core import signals as forks
 
 blocked = signal.pthread_sigmask(signal.SIG_BLOCK, [])  # the caller's own, which a process inherits
 signal.signal(signal.SIGTERM, lambda *_: None)

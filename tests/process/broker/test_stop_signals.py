@@ -11,7 +11,7 @@ from tests.harness import ROOT
 
 BEGIN = """
 import signal, threading, time
-from src.broker.core.stop_signals import StopSignals
+from src.broker.core.signals import StopSignals
 
 signals = StopSignals([signal.SIGALRM])
 """

@@ -1,21 +1,25 @@
-"""Stop signals: requests to stop, in whichever thread and however many at once the kernel delivers them."""
+"""Signal handlers: requests to stop a process, and those that its forked children must not inherit."""
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import signal
 import sys
 import threading
 import time
 from collections.abc import Callable, Collection
+from functools import cache
 from types import FrameType
 
 #: seconds in which several signals are one request: at the death of a parent the kernel sends one for each of its threads
 TOGETHER_S = 2.0
+#: signals that were blocked in a thread before its fork
+_before = threading.local()
 
 
 class StopSignals:
-    """Handles these signals from now on; call it in the main thread.
+    """Handles these signals from now on; call it in the main thread. The kernel may deliver several at once, each to any thread.
 
     The handler takes no lock: a second signal may interrupt it, and `threading.Event.set()` would then wait for itself for ever.
     It runs only once the main thread wakes, which a signal that the kernel delivers to another thread does not cause.
@@ -62,3 +66,33 @@ class StopSignals:
                 os.write(self._writing, b"\0")
         elif self._exit_code is not None and time.monotonic() - self._first_at > TOGETHER_S:
             sys.exit(self._exit_code)
+
+
+@cache  # once in a process
+def reset_in_children() -> None:
+    """Reset signal handlers to Python's defaults in every child that this process forks from now on, in any thread.
+
+    An actor's `multiprocessing.Pool` must not inherit those of the process that runs the actor. Otherwise a child
+    treats SIGTERM as a request for a graceful stop and goes on: `Pool.terminate()`, and then the whole worker, would
+    wait for it without limit.
+    """
+    os.register_at_fork(before=_block, after_in_parent=_unblock, after_in_child=_reset)
+
+
+def _block() -> None:
+    # Until its handlers are reset the child would swallow a signal: a pool terminated right after the fork would wait for it for ever.
+    _before.blocked = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+
+
+def _unblock() -> None:
+    signal.pthread_sigmask(signal.SIG_SETMASK, _before.blocked)
+
+
+def _reset() -> None:
+    signal.set_wakeup_fd(-1)
+    faulthandler.unregister(signal.SIGUSR2)
+    for number in signal.valid_signals():
+        if callable(signal.getsignal(number)):
+            signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    _unblock()
