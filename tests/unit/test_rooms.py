@@ -1,4 +1,4 @@
-"""The import contracts of setup.cfg hold: which room may know which."""
+"""The import contracts of setup.cfg hold: which room may know which. No folder is too large."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness import ROOT
+from tests.harness import ROOT, folders
 
 
 def lint(folder: Path) -> subprocess.CompletedProcess[str]:
@@ -46,6 +46,19 @@ def test_a_circle_is_found_where_its_import_is_hidden(hidden: str, tmp_path: Pat
 
     assert done.returncode != 0
     assert "No cycles are allowed in src.room.district." in done.stdout
+
+
+def test_no_folder_is_crowded() -> None:
+    assert folders.crowded(ROOT / "src") == {}
+
+
+def test_a_crowded_folder_is_found(tmp_path: Path) -> None:
+    for folder, count in (("room", folders.MOST), ("room/district", folders.MOST + 1), ("migrations/versions", folders.MOST + 1)):
+        (tmp_path / folder).mkdir(parents=True)
+        for number in range(count):
+            (tmp_path / folder / f"part_{number}.py").touch()
+
+    assert folders.crowded(tmp_path) == {"room/district": folders.MOST + 1}
 
 
 def test_each_room_says_its_law() -> None:

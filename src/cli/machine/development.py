@@ -15,6 +15,7 @@ CHECKS = (
     ("mypy",),
     ("lint-imports",),
     ("python", "-m", "tests.harness.plain_english"),
+    ("python", "-m", "tests.harness.folders"),
 )
 #: test processes: each mostly waits for services, but with more of them, tests wait for each other
 PROCESSES_PER_CORE, MOST_PROCESSES = 2, 8
@@ -42,7 +43,7 @@ def _side_by_side(arguments: tuple[str, ...]) -> list[str]:
 
 @click.command()
 def check() -> None:
-    """Run ruff, mypy, the import contracts and the check of words; report every failing tool, not only the first."""
+    """Run ruff, mypy, the import contracts, the checks of words and folders; report every failing tool, not only the first."""
     programs = Path(sys.executable).parent
     failed = []
     for tool, *arguments in CHECKS:
