@@ -21,12 +21,12 @@ from pydantic_core import to_jsonable_python
 from ..jobs.attempts import masking
 from ..jobs.core import placeholders
 from ..jobs.core.errors import InvalidArguments
-from ..jobs.core.values import DEEPEST, dumps_rich, storable, text_of, unkeepable
+from ..jobs.core.values import DEEPEST, dumps_rich, text_of, unkeepable
 from . import secrets, stored_arguments, type_hints
 from .conversions import surprising
-from .validation_messages import complain, pinpoint
+from .parameters import Arguments, Parameters
+from .validation_messages import complain, invalid, pinpoint
 
-_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 _CONFIG = ConfigDict(extra="forbid", ser_json_inf_nan="constants", protected_namespaces=())
 _UNREPEATABLE = (
     "This value would be another one in each attempt: its converter changes what it has converted already, or its default is generated again. "
@@ -34,10 +34,8 @@ _UNREPEATABLE = (
 )
 _UNOPENABLE = "This secret was sealed with another CALLBOARD_SECRET_KEY, or for another parameter: enter it again."
 
-Arguments = tuple[list[Any], dict[str, Any]]
 
-
-class Signature:
+class Signature(Parameters):
     """The parameters of one function, as a schema and as the conversion from JSON to a call and back."""
 
     _known: ClassVar[WeakKeyDictionary[Actor[Any, Any], Signature]] = WeakKeyDictionary()
@@ -50,15 +48,9 @@ class Signature:
         return cls._known[actor]
 
     def __init__(self, function: Callable[..., Any], name: str) -> None:
-        self.name = name
+        super().__init__(function, name)
         self.title, self.help = _documentation(function, name)
-        self.parameters = dict(inspect.signature(function).parameters)
-        # Only for binding: without hints and return type.
-        self._bindable = inspect.Signature(list(self.parameters.values()))
         self._types = {each: type_hints.accepted(hint) for each, hint in type_hints.hints(function, self.parameters).items()}
-        self._positional = [p.name for p in self.parameters.values() if p.kind in _POSITIONAL]
-        self._rest = self._named(inspect.Parameter.VAR_POSITIONAL)
-        self._extra = self._named(inspect.Parameter.VAR_KEYWORD)
         self.secrets = frozenset(each for each, accepted in self._types.items() if type_hints.is_secret(accepted))
         self.files = frozenset(each for each, accepted in self._types.items() if type_hints.has_file(accepted))
         self._converted = {each: stored_arguments.adapter_of(t) for each, t in self._types.items() if not type_hints.is_native(t)}
@@ -72,7 +64,7 @@ class Signature:
         """Return the arguments ready for JSON (converted, secrets sealed, layout kept), or raise InvalidArguments naming each field."""
         if unkeepable := self.files & self.secrets:
             # References to files are found by scanning rows, which cannot look into sealed values.
-            raise _invalid(dict.fromkeys(unkeepable, "A file and a secret cannot be in one parameter: make two of it in the code."))
+            raise invalid(dict.fromkeys(unkeepable, "A file and a secret cannot be in one parameter: make two of it in the code."))
         values = self._opened(self._bind(args, kwargs))
         for name, given in values.items():
             self._require_keepable(name, given)
@@ -114,59 +106,26 @@ class Signature:
             found.update(masking.texts(declared or to_jsonable_python(values[name], fallback=str)))
         return found
 
-    def fits(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str | None:
-        """Return why the function cannot be called like this, or None; checks names and number only."""
-        try:
-            self._bindable.bind(*args, **kwargs)
-        except TypeError as error:
-            return f"{self.name}(): {error}"
-        return None
-
     def arrange(self, values: Mapping[str, Any]) -> Arguments:
         """Lay out values given by parameter name, as from a form or a command, for check()."""
         named = dict(values)
         args: list[Any] = []
         rest = named.pop(self._rest, None) if self._rest else None
         if rest and not isinstance(rest, list | tuple):
-            raise _invalid({str(self._rest): "Enter a list."})
+            raise invalid({str(self._rest): "Enter a list."})
         by_position = self._positional if rest else self._named_all(inspect.Parameter.POSITIONAL_ONLY)
         for name in by_position:
             if name in named:
                 args.append(named.pop(name))
             elif self.parameters[name].default is inspect.Parameter.empty:
-                raise _invalid({name: "Required."})
+                raise invalid({name: "Required."})
             elif rest or any(later in named for later in by_position):
                 args.append(self.json_schema()["properties"][name].get("default"))
         args.extend(rest or ())
         extra = named.pop(self._extra, None) or {} if self._extra else {}
         if not isinstance(extra, Mapping):
-            raise _invalid({str(self._extra): "Enter an object."})
+            raise invalid({str(self._extra): "Enter an object."})
         return args, {**named, **extra}
-
-    def by_name(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
-        """Return stored arguments by parameter name, where they have one; arrange() lays them out again."""
-        values: dict[str, Any] = {}
-        for name, value in zip(self.positional_names(len(args)), args, strict=False):
-            if name == self._rest:
-                values.setdefault(name, []).append(value)
-            else:
-                values[name] = value
-        for name, value in kwargs.items():
-            if name in self.parameters and name not in (self._rest, self._extra):
-                values[name] = value
-            elif self._extra:
-                values.setdefault(self._extra, {})[name] = value
-        return values
-
-    @property
-    def by_position(self) -> list[str]:
-        """The parameters that a call may give by position, without *args."""
-        return list(self._positional)
-
-    def positional_names(self, count: int) -> list[str]:
-        """The parameter names of the first `count` positional arguments; those of *args all have its name."""
-        names = self._positional[:count]
-        return names + [self._rest] * (count - len(names)) if self._rest else names
 
     def converts(self, name: str | None) -> bool:
         """True if this parameter's values are converted from JSON for the call; None: a parameter without a name."""
@@ -204,33 +163,19 @@ class Signature:
             fields[f"p{number}"] = (accepted, Field(default_factory=lambda: None, **named) if optional else Field(**named))
         return create_model("Arguments", __config__=_CONFIG, **fields)
 
-    def _bind(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
-        problems: dict[str, str] = {}
-        if not self._extra:
-            known = [p.name for p in self.parameters.values() if p.kind is not inspect.Parameter.POSITIONAL_ONLY and p.name != self._rest]
-            listed = f"the parameters are: {', '.join(known)}." if known else "there are none."
-            problems.update({name: f"No such parameter; {listed}" for name in kwargs if name not in known})
-        if not self._rest and len(args) > len(self._positional):
-            problems["args"] = f"At most {len(self._positional)} positional arguments, not {len(args)}."
-        taken = [n for n in self._positional[: len(args)] if self.parameters[n].kind is not inspect.Parameter.POSITIONAL_ONLY]
-        problems.update({name: "Given twice, by position and by name." for name in taken if name in kwargs})
-        if problems:
-            raise _invalid(problems)
-        return dict(self._bindable.bind_partial(*args, **kwargs).arguments)
-
     def _require_keepable(self, name: str, given: Any) -> None:
         """Refuse values that no row can hold, naming the parameter, before pydantic, which is slow and noisy on deep nesting."""
         try:
             given = stored_arguments.reveal(given)
             text = dumps_rich(given)
         except RecursionError:
-            raise _invalid({name: f"This is nested more than {DEEPEST} levels deep."}) from None
+            raise invalid({name: f"This is nested more than {DEEPEST} levels deep."}) from None
         except (TypeError, ValueError) as error:
-            raise _invalid({name: f"This cannot be kept: {text_of(error, 300)}."}) from None
+            raise invalid({name: f"This cannot be kept: {text_of(error, 300)}."}) from None
         found = unkeepable(given) if "\\ud" in text else None
         if found is not None:
             path, problem = found
-            raise _invalid({name: problem}, {".".join(map(str, (name, *path))): problem} if path else None)
+            raise invalid({name: problem}, {".".join(map(str, (name, *path))): problem} if path else None)
 
     def _validated(self, values: dict[str, Any]) -> dict[str, Any]:
         """Return the values as the actor will receive them, by name; raises InvalidArguments naming every invalid field."""
@@ -247,7 +192,7 @@ class Signature:
             accepted = {name: getattr(model, f"p{number}") for number, name in enumerate(self._types) if name in values}
             found = [each for name, value in accepted.items() for each in surprising(value, values[name], (name,))]
         if found:
-            raise _invalid(complain(found, self.json_schema()["properties"]), pinpoint(found))
+            raise invalid(complain(found, self.json_schema()["properties"]), pinpoint(found))
         return accepted
 
     def _accepted(self, values: dict[str, Any]) -> BaseModel:
@@ -266,9 +211,9 @@ class Signature:
         except ValidationError as error:
             found = [{**each, "loc": (name, *each["loc"])} for each in error.errors(include_url=False)]
         except Exception as error:
-            raise _invalid({name: f"This is not accepted ({type(error).__name__}: {text_of(error, 300)})."}) from error
+            raise invalid({name: f"This is not accepted ({type(error).__name__}: {text_of(error, 300)})."}) from error
         if found:
-            raise _invalid(complain(found, self.json_schema()["properties"]), pinpoint(found))
+            raise invalid(complain(found, self.json_schema()["properties"]), pinpoint(found))
         return value
 
     def _stored_form(self, name: str, value: Any, given: Any) -> Any:
@@ -278,7 +223,7 @@ class Signature:
         try:
             return stored_arguments.stored_form(adapter, value, given)
         except stored_arguments.Unrepeatable:
-            raise _invalid({name: _UNREPEATABLE}) from None
+            raise invalid({name: _UNREPEATABLE}) from None
 
     def _adapter(self, name: str) -> TypeAdapter[Any]:
         if name not in self._adapters:
@@ -298,7 +243,7 @@ class Signature:
         try:
             return secrets.unseal(value, f"{self.name}.{name}")
         except secrets.Unopenable:
-            raise _invalid({name: _UNOPENABLE}) from None
+            raise invalid({name: _UNOPENABLE}) from None
 
     def _each_secret(self, values: Mapping[str, Any], change: Callable[[str, Any], Any]) -> dict[str, Any]:
         """Apply `change` to the secret ones among the bound values; those of *args and **kwargs one by one."""
@@ -312,23 +257,6 @@ class Signature:
             else:
                 changed[name] = change(name, value)
         return changed
-
-    def _lay_out(self, values: dict[str, Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Arguments:
-        positional = [values[name] for name in self._positional[: len(args)]]
-        extra = values.get(self._extra or "", {})
-        return [*positional, *values.get(self._rest or "", ())], {name: extra[name] if name in extra else values[name] for name in kwargs}
-
-    def _named(self, kind: Any) -> str | None:
-        return next(iter(self._named_all(kind)), None)
-
-    def _named_all(self, kind: Any) -> list[str]:
-        return [p.name for p in self.parameters.values() if p.kind is kind]
-
-
-def _invalid(problems: dict[str, str], places: dict[str, str] | None = None) -> InvalidArguments:
-    # a name may contain characters that no page or terminal can show
-    problems = {storable(field): storable(text) for field, text in problems.items()}
-    return InvalidArguments("; ".join(f"{field}: {text}" for field, text in problems.items()), errors=problems, places=places)
 
 
 def _documentation(function: Callable[..., Any], name: str) -> tuple[str, str]:

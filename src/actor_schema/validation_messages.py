@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from ..jobs.core.errors import InvalidArguments
+from ..jobs.core.values import storable
+
 Context = Mapping[str, Any]
 
 _SENTENCES: dict[str, Callable[[Context], str]] = {
@@ -94,3 +97,10 @@ def _count(number: int, noun: str) -> str:
 def _sentence(text: str) -> str:
     text = text.strip() or "Not accepted"
     return (text[0].upper() + text[1:]).rstrip(".") + "."
+
+
+def invalid(problems: dict[str, str], places: dict[str, str] | None = None) -> InvalidArguments:
+    """Return the error of these problems by field."""
+    # a name may contain characters that no page or terminal can show
+    problems = {storable(field): storable(text) for field, text in problems.items()}
+    return InvalidArguments("; ".join(f"{field}: {text}" for field, text in problems.items()), errors=problems, places=places)
