@@ -7,7 +7,6 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
-from datetime import timedelta
 from typing import Any
 
 from dramatiq.broker import Broker
@@ -20,7 +19,6 @@ from ...jobs.leases import claims, worker_commands, workers
 from ...jobs.leases.renewal import renew
 from ...logs import get_logger
 from ...settings import get_settings
-from ...sql.clock import now
 from ...sql.database import get_database, write
 from ...sql.outages import is_outage, log_outage
 from ..consume.claimer import Claimer
@@ -43,6 +41,7 @@ from .memory import resident_bytes
 from .recycling import BY, Recycling
 from .running_attempts import RunningAttempts
 from .status_page import StatusPage
+from .unheld import UnheldJobs
 
 log = get_logger(__name__)
 
@@ -77,7 +76,7 @@ class WorkerProcess:
         self.status_page = StatusPage()
         self.work_queue = WorkQueue()
         self.attempts = RunningAttempts(self.lease, self.load, self.work_queue, self.hand_back)
-        self._unheld: set[tuple[int, int]] = set()
+        self._unheld = UnheldJobs(self.lease)
         self._queues = queues
         self._command: WorkerCommand | None = None
         self._end = end  # shuts this process down gracefully; None: the process is not ours to end
@@ -222,7 +221,7 @@ class WorkerProcess:
                 if beats:
                     self._heartbeat()
                     beat, is_first = time.monotonic(), False
-                    self._hand_back_unheld()
+                    self._unheld.hand_back()
                 self._progress.step()  # not after an unforeseen error: failing to renew a lease is not progress
                 self.attempts.tend()
                 if beats:
@@ -288,18 +287,3 @@ class WorkerProcess:
             log.info("worker_stops_on_command")
             end, self._end = self._end, None
             end()
-
-    def _hand_back_unheld(self) -> None:
-        """Queue again the jobs that by SQL run here and that this process does not hold: the answer to their claim's commit was lost.
-
-        Only jobs found at two checks: between them every claim and every end has been recorded here, too.
-        """
-        limit = now() - timedelta(seconds=get_settings().lease_duration)
-        leased = get_database().direct.read(lambda one: workers.leased_to(one, self.lease.worker_id, claimed_before=limit))
-        unheld = leased - self.lease.held
-        again = unheld & self._unheld
-        self._unheld = unheld - again
-        if again:
-            with write() as session:
-                claims.give_back(session, self.lease.worker_id, list(again))
-            log.warning("unheld_jobs_handed_back", jobs=len(again))

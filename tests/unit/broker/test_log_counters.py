@@ -61,8 +61,8 @@ def test_the_lease_loop_of_a_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker_process, "TEND_S", 0.001)
     monkeypatch.setattr(worker_process, "get_settings", lambda: SimpleNamespace(heartbeat_interval=0.0))
     process = WorkerProcess(threads=1, queues=[], actors={}, limits=Limits())
-    for name in ("_check_pulse", "_hand_back_unheld"):
-        monkeypatch.setattr(process, name, lambda: None)
+    monkeypatch.setattr(process, "_check_pulse", lambda: None)
+    monkeypatch.setattr(process._unheld, "hand_back", lambda: None)
     monkeypatch.setattr(process, "_heartbeat", failing(ValueError("x"), process._closing.set))
 
     process._run()
