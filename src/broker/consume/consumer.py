@@ -7,7 +7,6 @@ connection never acknowledges a message of the next one.
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections import deque
@@ -20,36 +19,30 @@ from dramatiq.broker import Consumer, MessageProxy
 
 from ...jobs.options.job_options import NORMAL_PRIORITY
 from ...logs import get_logger
-from ...settings import get_settings
 from ...sql.outages import is_outage, log_outage
-from ..core import topology
-from ..core.connections import LONGEST_PAUSE, answered, parameters, pauses
+from ..core.connections import LONGEST_PAUSE, answered, pauses
 from ..core.lease import Lease
 from ..core.load import Load
 from ..core.log_throttle import LogThrottle
-from ..core.refusals import Refusals
 from ..core.supervision import Progress
 from .claimer import Claimer
 from .deliveries import TOGETHER_S, Acknowledger, Arrival, Arrivals, Delivery
 from .frame_reader import Whole, take_past_pika
 from .left_waiting import LeftWaiting
-from .subscriptions import CONNECTION_ERRORS, Successor, close, connect, try_to_consume
+from .silence import Silence
+from .subscriptions import CONNECTION_ERRORS, Subscriptions, close, connect
 from .work_queue import WorkQueue
 
 log = get_logger(__name__)
 
 #: messages RabbitMQ may deliver ahead while jobs are short
 DEEP_PREFETCH = 500
-#: messages of low priority that RabbitMQ may deliver ahead
-UNHURRIED_PREFETCH = 2
 #: seconds that a delivery may wait for room until this process stands aside for others
 STAND_ASIDE_S = 1.0
 #: seconds until the prefetch is reduced again; it is increased at once when jobs are known to be short
 ADAPT_S = 1.0
 #: seconds that closing waits for the consumer's own thread to leave pika
 CLOSE_WITHIN_S = 5.0
-#: seconds without a delivery after which a subscription is checked, at most
-SILENT_S = 5.0
 
 
 class QueueConsumer(Consumer):
@@ -80,33 +73,28 @@ class QueueConsumer(Consumer):
         self._work_queue = work_queue
         self._hand_back = hand_back
         self._flush = flush
-        self._left_waiting = left_waiting
         self._arrived = Arrivals()
         self._settled: deque[Arrival] = deque()
         self._generation = 0
         self._connection: Any = None
         self._channel: Any = None
-        self._tags: list[str] = []  # of the subscriptions; empty: standing aside
-        self._prefetch = 0
-        self._adapted = 0.0
+        self._subscriptions = Subscriptions(queue, self._on_delivery)
+        self._silence = Silence(queue, left_waiting)
         self._waiting_since: float | None = None
         self._acknowledger = Acknowledger()
         self._pauses = pauses()
         self._retry_at = 0.0
         self._connected_at = 0.0
-        self._refusals = Refusals("consuming")
         self._causes = LogThrottle()
-        self._successor: Successor | None = None
         self._wake_pending = False
         self._is_cancelled = False
         # Dramatiq closes from its main thread, even if this consumer's thread has not ended in time: pika is not thread-safe.
         self._in_pika = threading.Lock()
-        self._last_delivery = 0.0  # when the last delivery arrived, or the subscription was made or checked
 
     @property
     def is_subscribed(self) -> bool:
         """True if RabbitMQ delivers the queue's messages to this process."""
-        return bool(self._tags)
+        return bool(self._subscriptions.tags)
 
     def __next__(self) -> MessageProxy | None:
         """Poll once for deliveries. Claimed jobs go to the threads at once and together, not one by one through Dramatiq."""
@@ -157,7 +145,7 @@ class QueueConsumer(Consumer):
         self._load.forget(id(self))
         if not self._in_pika.acquire(timeout=CLOSE_WITHIN_S):
             return  # its own thread has not left pika; the process ends, and the connection with it
-        self._forget_successor()
+        self._silence.forget()
         try:
             if self._connection is not None:
                 self._give_up_connection()
@@ -174,7 +162,7 @@ class QueueConsumer(Consumer):
             if time.monotonic() < self._retry_at:
                 return
         try:
-            connection, channel = connect(self.queue, self._refusals)
+            connection, channel = connect(self.queue, self._subscriptions.refusals)
         except CONNECTION_ERRORS as error:
             self._retry_at = time.monotonic() + next(self._pauses)
             if times := self._causes.count(repr(error)):
@@ -190,8 +178,8 @@ class QueueConsumer(Consumer):
         self._wake_pending = False
         self._connection, self._channel = connection, channel
         self._connected_at = time.monotonic()
-        self._tags = []
         self._is_cancelled = False
+        self._subscriptions.use(connection, channel)
         self._channel.add_on_cancel_callback(self._on_cancel)
         take_past_pika(connection, self._channel, self._on_deliveries)
         self._subscribe()
@@ -199,60 +187,18 @@ class QueueConsumer(Consumer):
 
     def _subscribe(self) -> None:
         self._load.wake_on_change(id(self), self.wake)
-        self._prefetch = DEEP_PREFETCH if self._load.is_short else self._load.threads
-        self._adapted = time.monotonic()
         self._waiting_since = None
-        self._last_delivery = time.monotonic()
-        for queue in topology.queues_of(self.queue):
-            if queue not in self._refusals or self._is_free(queue):
-                self._subscribe_to(queue)
-
-    def _subscribe_to(self, queue: str) -> None:
-        # Low-priority jobs are hardly prefetched: those delivered are claimed as soon as no job of higher priority has arrived.
-        unhurried = queue == self.queue + topology.LOW
-        try:
-            with answered(self._connection, f"subscription to {queue}"):
-                self._channel.basic_qos(prefetch_count=min(UNHURRIED_PREFETCH, self._prefetch) if unhurried else self._prefetch)
-                self._tags.append(self._channel.basic_consume(queue, self._on_delivery))
-        except pika.exceptions.ChannelClosedByBroker as error:
-            self._refusals.note(queue, error.reply_text)
-            raise
-        self._refusals.over(queue)
-
-    def _is_free(self, queue: str) -> bool:
-        """True if a queue that refused this consumer is free now.
-
-        Tested on another connection: a refusal closes the channel, which serves the other queues.
-        """
-        if self._refusals.waits(queue):
-            return False
-        try:
-            connection = pika.BlockingConnection(parameters(f"worker {os.getpid()} {queue}"))
-            with answered(connection, f"subscription to {queue}"):
-                try_to_consume(connection, queue)
-                connection.close()
-        except pika.exceptions.ChannelClosedByBroker as error:
-            self._refusals.note(queue, error.reply_text)
-            return False
-        except CONNECTION_ERRORS as error:
-            self._refusals.note(queue, repr(error))
-            return False
-        return True
-
-    def _unsubscribe(self) -> None:
-        with answered(self._connection, "end of a subscription"):
-            for tag in self._tags:
-                self._channel.basic_cancel(tag)
-        self._tags = []
+        self._silence.since = time.monotonic()
+        self._subscriptions.begin(DEEP_PREFETCH if self._load.is_short else self._load.threads)
 
     def _on_delivery(self, _channel: Any, method: Any, properties: Any, body: bytes) -> None:
-        self._last_delivery = time.monotonic()
+        self._silence.since = time.monotonic()
         priority = properties.priority if properties.priority is not None else NORMAL_PRIORITY
         self._acknowledger.delivered(method.delivery_tag)
         self._arrived.put(Arrival(self._generation, method.delivery_tag, method.redelivered, body, priority, properties))
 
     def _on_deliveries(self, found: list[Whole]) -> None:
-        self._last_delivery = time.monotonic()
+        self._silence.since = time.monotonic()
         for one in found:
             self._acknowledger.delivered(one.delivery_tag)
             priority = one.priority if one.priority is not None else NORMAL_PRIORITY
@@ -284,51 +230,23 @@ class QueueConsumer(Consumer):
 
     def _idle_s(self) -> float:
         """Return how long to sleep if nothing arrives: a pause, a stop, a settled delivery and room for a refused one wake this thread."""
-        is_calm = self._tags and self._successor is None and self._load.takes and self._lease.may_claim
-        if not is_calm or any(queue in self._refusals for queue in topology.queues_of(self.queue)):
+        is_calm = self._subscriptions.tags and self._silence.successor is None and self._load.takes and self._lease.may_claim
+        if not is_calm or self._subscriptions.is_refused:
             return self._timeout_s
-        return max(self._timeout_s, self._last_delivery + self._patience_s() - time.monotonic())
-
-    def _patience_s(self) -> float:
-        # Sooner than the reconciler, which republishes and so makes every waiting job look fresh.
-        return min(SILENT_S, get_settings().reconcile_after / 2)
+        return max(self._timeout_s, self._silence.since + self._silence.patience_s() - time.monotonic())
 
     def _check_subscription(self) -> None:
-        """Prepare a second connection if jobs of the queue wait and the subscription delivers nothing.
-
-        If a queue is deleted and at once declared again, RabbitMQ silently moves the subscription to the new one. It
-        then mistakes the first deliveries for repetitions and drops them. A queue whose leader hangs looks the same,
-        but there the old subscription recovers with the next leader, before a new one is answered.
-        """
-        if self._successor is not None:
-            self._follow_successor(self._successor)
+        if self._silence.successor is not None:
+            found = self._silence.replacement(self._silence.successor, is_subscribed=self.is_subscribed)
+            if found is not None:
+                self._give_up_connection()
+                self._use(*found)
             return
-        patience = self._patience_s()
         # With every thread busy no delivery is expected: RabbitMQ sends no more than the prefetch until an end is acknowledged.
         busy = self._load.in_flight >= self._load.threads
         # Jobs of a refused queue wait for another reason, but look the same here.
-        refused = any(queue in self._refusals for queue in topology.queues_of(self.queue))
-        if busy or refused or not self._tags or time.monotonic() - self._last_delivery < patience:
-            return
-        self._last_delivery = time.monotonic()
-        try:
-            waiting = self._left_waiting.is_in(self.queue, patience)
-        except Exception as error:
-            if not is_outage(error):
-                raise
-            return
-        if waiting:
-            log.warning("subscription_silent", queue=self.queue)
-            self._successor = Successor(self.queue)
-
-    def _follow_successor(self, successor: Successor) -> None:
-        if self._last_delivery > successor.began or not self._tags:
-            self._forget_successor()  # the old subscription works again, or is not wanted at present
-        elif successor.is_over:
-            self._successor = None
-            if successor.found is not None:
-                self._give_up_connection()
-                self._use(*successor.found)
+        if not busy and self._subscriptions.tags and not self._subscriptions.is_refused:
+            self._silence.check()
 
     def _give_up_connection(self) -> None:
         """Acknowledge settled deliveries and close; everything unanswered returns to the queue."""
@@ -339,24 +257,20 @@ class QueueConsumer(Consumer):
         except CONNECTION_ERRORS:
             pass  # an unacknowledged message is redelivered, and its job is found done
 
-    def _forget_successor(self) -> None:
-        successor, self._successor = self._successor, None
-        if successor is not None:
-            successor.forget()
-
     def _acknowledge(self, *, everything: bool = False) -> None:
         while self._settled:
             arrival = self._settled.popleft()
             if arrival.generation == self._generation:
                 self._acknowledger.settle(arrival.tag)
         # Behind a deep prefetch, half of it is enough for RabbitMQ to send the next deliveries in time.
-        few = self._prefetch // 2 if self._prefetch == DEEP_PREFETCH else 0
+        prefetch = self._subscriptions.prefetch
+        few = prefetch // 2 if prefetch == DEEP_PREFETCH else 0
         self._acknowledger.acknowledge(self._channel, everything=everything, few=few)
 
     def _adapt(self) -> None:
         """Adapt the prefetch to the length of jobs, and stand aside while every thread is busy with long ones."""
-        load = self._load
-        if not self._tags:
+        load, subscriptions = self._load, self._subscriptions
+        if not subscriptions.tags:
             if load.takes and load.in_flight < load.threads and self._lease.may_claim:
                 self._subscribe()
             return
@@ -364,18 +278,17 @@ class QueueConsumer(Consumer):
         if not load.takes or waited or not self._lease.may_claim:
             self._stand_aside()
             return
-        for queue in topology.queues_of(self.queue):
-            if queue in self._refusals and self._is_free(queue):
-                self._subscribe_to(queue)
+        subscriptions.retry_refused()
         wanted = DEEP_PREFETCH if load.is_short else load.threads
         # Increase it at once: otherwise a process that has just started would spend its first second on eight jobs at a time.
-        if wanted > self._prefetch or (wanted < self._prefetch and time.monotonic() - self._adapted > ADAPT_S):
-            self._unsubscribe()
+        prefetch = subscriptions.prefetch
+        if wanted > prefetch or (wanted < prefetch and time.monotonic() - subscriptions.adapted > ADAPT_S):
+            subscriptions.end()
             self._subscribe()
 
     def _stand_aside(self) -> None:
         """Stop consuming and return unclaimed deliveries, so that a free process gets them at once."""
-        self._unsubscribe()
+        self._subscriptions.end()
         self._waiting_since = None
         self._give_back(self._arrived.clear())
         self._load.wake_when_hungry(id(self), self.wake)
@@ -424,8 +337,8 @@ class QueueConsumer(Consumer):
             self._pauses, self._causes = pauses(), LogThrottle()  # the connection worked, so the next failure is a new one
         if times := self._causes.count(repr(error)):
             log.warning("consumer_connection_lost", queue=self.queue, detail=repr(error), times=times)
-        self._forget_successor()
-        self._tags = []
+        self._silence.forget()
+        self._subscriptions.lost()
         self._arrived.clear()
         self._waiting_since = None
         connection, self._connection, self._channel = self._connection, None, None

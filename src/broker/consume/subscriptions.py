@@ -1,11 +1,10 @@
-"""Subscriptions of one Dramatiq queue: a connection with its queues declared, and a second one while the first delivers nothing."""
+"""Subscriptions of one Dramatiq queue to its queues in RabbitMQ, and the connections on which these are declared."""
 
 from __future__ import annotations
 
 import os
-import threading
 import time
-from contextlib import suppress
+from collections.abc import Callable
 from typing import Any
 
 import pika
@@ -19,50 +18,93 @@ from .frame_reader import DeliveringConnection
 
 log = get_logger(__name__)
 
+#: messages of low priority that RabbitMQ may deliver ahead
+UNHURRIED_PREFETCH = 2
+
 CONNECTION_ERRORS = (pika.exceptions.AMQPError, AssertionError, OSError)
 
 
-class Successor:
-    """A second connection for a queue, opened and tested on a thread of its own, because RabbitMQ may be slow to answer."""
+class Subscriptions:
+    """A consumer's subscriptions on its present channel. A queue that refuses them is tried again with growing pauses."""
 
-    def __init__(self, queue: str) -> None:
-        self.began = time.monotonic()
-        self.found: tuple[Any, Any] | None = None  # a connection and a channel on which RabbitMQ has answered
+    def __init__(self, queue: str, on_delivery: Callable[..., None]) -> None:
+        self.refusals = Refusals("consuming")
+        self.tags: list[str] = []  # empty: standing aside
+        self.prefetch = 0
+        self.adapted = 0.0  # when the prefetch was set
         self._queue = queue
-        self._lock = threading.Lock()
-        self._is_forgotten = False
-        self._thread = threading.Thread(target=self._run, name="successor", daemon=True)
-        with suppress(RuntimeError):  # no thread is available: it counts as finished without a connection
-            self._thread.start()
+        self._queues = topology.queues_of(queue)
+        self._on_delivery = on_delivery
+        self._connection: Any = None
+        self._channel: Any = None
 
     @property
-    def is_over(self) -> bool:
-        return not self._thread.is_alive()
+    def is_refused(self) -> bool:
+        """True if one of the queues refuses its subscription."""
+        return any(queue in self.refusals for queue in self._queues)
 
-    def forget(self) -> None:
-        """Close the connection, now or as soon as it exists."""
-        with self._lock:
-            self._is_forgotten = True
-        if self.found is not None:
-            close(self.found[0])
+    def use(self, connection: Any, channel: Any) -> None:
+        """Subscribe on this channel from now on; the subscriptions of an earlier one ended with it."""
+        self.tags = []
+        self._connection, self._channel = connection, channel
 
-    def _run(self) -> None:
-        connection = None
+    def begin(self, prefetch: int) -> None:
+        """Subscribe to each queue that does not refuse it."""
+        self.prefetch = prefetch
+        self.adapted = time.monotonic()
+        for queue in self._queues:
+            if queue not in self.refusals or self._is_free(queue):
+                self._subscribe_to(queue)
+
+    def retry_refused(self) -> None:
+        """Subscribe to the queues that refused it and are free now."""
+        for queue in self._queues:
+            if queue in self.refusals and self._is_free(queue):
+                self._subscribe_to(queue)
+
+    def end(self) -> None:
+        """Stop the deliveries; those that have arrived are still unanswered."""
+        with answered(self._connection, "end of a subscription"):
+            for tag in self.tags:
+                self._channel.basic_cancel(tag)
+        self.tags = []
+
+    def lost(self) -> None:
+        """Forget the subscriptions of a connection that is lost."""
+        self.tags = []
+        self._connection = self._channel = None
+
+    def _subscribe_to(self, queue: str) -> None:
+        # Low-priority jobs are hardly prefetched: those delivered are claimed as soon as no job of higher priority has arrived.
+        unhurried = queue == self._queue + topology.LOW
         try:
-            connection, channel = connect(self._queue, None)
-            with answered(connection, f"subscription to {self._queue}"):
-                for queue in topology.queues_of(self._queue):
-                    try_to_consume(connection, queue)
+            with answered(self._connection, f"subscription to {queue}"):
+                self._channel.basic_qos(prefetch_count=min(UNHURRIED_PREFETCH, self.prefetch) if unhurried else self.prefetch)
+                self.tags.append(self._channel.basic_consume(queue, self._on_delivery))
+        except pika.exceptions.ChannelClosedByBroker as error:
+            self.refusals.note(queue, error.reply_text)
+            raise
+        self.refusals.over(queue)
+
+    def _is_free(self, queue: str) -> bool:
+        """True if a queue that refused this consumer is free now.
+
+        Tested on another connection: a refusal closes the channel, which serves the other queues.
+        """
+        if self.refusals.waits(queue):
+            return False
+        try:
+            connection = pika.BlockingConnection(parameters(f"worker {os.getpid()} {queue}"))
+            with answered(connection, f"subscription to {queue}"):
+                try_to_consume(connection, queue)
+                connection.close()
+        except pika.exceptions.ChannelClosedByBroker as error:
+            self.refusals.note(queue, error.reply_text)
+            return False
         except CONNECTION_ERRORS as error:
-            log.warning("no_other_subscription", queue=self._queue, detail=repr(error))
-            if connection is not None:
-                close(connection)
-            return
-        with self._lock:
-            if not self._is_forgotten:
-                self.found = connection, channel
-                return
-        close(connection)
+            self.refusals.note(queue, repr(error))
+            return False
+        return True
 
 
 def connect(queue: str, refusals: Refusals | None) -> tuple[Any, Any]:

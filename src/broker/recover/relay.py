@@ -31,7 +31,8 @@ from ...sql.database import get_database, read, write
 from ...sql.direct import Direct
 from ...sql.engines import dice
 from ...sql.outages import is_outage
-from ..consume.consumer import DEEP_PREFETCH, UNHURRIED_PREFETCH
+from ..consume.consumer import DEEP_PREFETCH
+from ..consume.subscriptions import UNHURRIED_PREFETCH
 from ..core.log_throttle import LogThrottle
 from ..core.pace import Pace
 from ..core.supervision import Progress, Supervised
