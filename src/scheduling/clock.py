@@ -23,6 +23,7 @@ from ..broker.core.signals import StopSignals
 from ..broker.core.supervision import Guard, Progress, Supervised
 from ..broker.options import periodic
 from ..broker.options.limits import policies_of
+from ..broker.publish.publisher import get_publisher
 from ..broker.recover.heartbeat import Beat
 from ..broker.recover.relay import Relay
 from ..jobs.leases.heartbeats import Role
@@ -83,6 +84,7 @@ class Clock(BlockingScheduler):  # type: ignore[misc]
         self._clock_checked_at = time.monotonic()
         self._drift = time.time() - time.monotonic()
         self.progress = Progress()
+        self.guard: Guard | None = None
         self.beat = Beat(Role.SCHEDULER)
         self._pulse = Pulse()
         self._causes, self._of_schedules = LogThrottle(), LogThrottle()
@@ -160,6 +162,8 @@ class Clock(BlockingScheduler):  # type: ignore[misc]
             self._event.wait(until_look if wait_s is None else min(wait_s, until_look))
             self._event.clear()
             self.progress.step()
+            if self.guard is not None:
+                self.guard.check()
             self._mind_the_clock()
             if time.monotonic() >= self._looked_at + LOOK_S:
                 self._try_to_look()
@@ -227,8 +231,17 @@ def main() -> None:
         clock.add_job(chore, "interval", seconds=chore.every_s, id=chore.name)
     housekeeping.register(broker, make, clock.stopping)
     mine = Supervised("clock", threading.current_thread(), clock.progress)
-    guard = Guard(lambda: [mine, *follower.threads(), *(thread for chore in chores for thread in chore.threads()), *relay.threads()])
+    guard = Guard(
+        lambda: [
+            mine,
+            *follower.threads(),
+            *(thread for chore in chores for thread in chore.threads()),
+            *relay.threads(),
+            *get_publisher().threads(),
+        ]
+    )
     guard.start()
+    clock.guard = guard
     log.info("scheduler_ready", actors=len(broker.actors))
     clock.start()
     guard.close()

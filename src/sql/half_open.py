@@ -14,7 +14,7 @@ from typing import Any, NoReturn, TypeVar
 
 import psycopg
 from psycopg import errors
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo, timeout_from_conninfo
 from psycopg.pq import TransactionStatus
 
 from ..locks import ProcessLock
@@ -25,6 +25,8 @@ SILENCE_S = 4.0
 ASK_S = 3
 #: seconds that an answer may still be in transit after the server reports the backend idle
 GRACE_S = 1.0
+#: seconds that a connection's own timeout ends before psycopg's
+MARGIN_S = 0.2
 
 Answer = TypeVar("Answer")
 
@@ -45,12 +47,19 @@ class WatchfulConnection(psycopg.Connection[Any]):
         address, begun = _address(conninfo), time.monotonic()
         if _is_unreachable(address):
             raise psycopg.OperationalError(f"{':'.join(address)} did not answer a moment ago")
+        limit_s = timeout_from_conninfo(conninfo_to_dict(conninfo)) - MARGIN_S
+        connecting = super()._connect_gen(conninfo, **named)
         try:
-            made = yield from super()._connect_gen(conninfo, **named)
-        except GeneratorExit:  # the timeout of the connection
-            if time.monotonic() - begun > 1:
-                _unreachable[address] = time.monotonic()
-            raise
+            wanted = next(connecting)
+            while True:
+                ready = yield wanted
+                if not ready and time.monotonic() - begun > limit_s:
+                    # Noted here: psycopg drops a generator whose time is up, and it may be collected minutes later.
+                    _unreachable[address] = time.monotonic()
+                    raise errors.ConnectionTimeout("connection timeout expired")
+                wanted = connecting.send(ready)
+        except StopIteration as connected:
+            made = connected.value
         made.opened_at = time.monotonic()
         return made
 

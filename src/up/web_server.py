@@ -20,7 +20,10 @@ from waitress.server import TcpWSGIServer
 from waitress.task import ThreadedTaskDispatcher
 
 from ..configuration import ip_networks
+from ..logs import get_logger
 from ..settings import get_settings
+
+log = get_logger(__name__)
 
 #: timeout of a request head in seconds, from its first byte
 HEAD_S = 10.0
@@ -205,11 +208,25 @@ class FrontEnd(Worker):  # type: ignore[misc]
     """One web process."""
 
     def run(self) -> None:
-        """Serve until gunicorn requests a stop, then finish the pending requests and those in flight."""
+        """Serve until gunicorn requests a stop, then finish the pending requests and those in flight.
+
+        A process that has lost a thread of its publisher stops by itself, and gunicorn starts another: until then, each of
+        its jobs would wait two seconds for a relay.
+        """
+        # Imported late: gunicorn's main process, which imports this module too, does without the application.
+        from ..broker.core.supervision import VitalThreads
+        from ..broker.publish.publisher import get_publisher
+
+        vital, checked_at = VitalThreads(lambda: get_publisher().threads()), time.monotonic()
         sockets = Sockets(self.wsgi, [each.sock for each in self.sockets], threads=self.cfg.threads, keepalive=self.cfg.keepalive)
         while self.alive:
             self.notify()
             sockets.serve()
+            elapsed_s, checked_at = time.monotonic() - checked_at, time.monotonic()
+            if lost := vital.check(elapsed_s):
+                thread, problem = lost
+                log.critical("web_thread_lost", thread=thread, detail=f"it {problem}", cure="gunicorn starts a fresh process")
+                break
             if self.ppid != os.getppid():
                 self.log.info("Parent changed, shutting down: %s", self)
                 return

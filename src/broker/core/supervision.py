@@ -108,30 +108,47 @@ class VitalThreads:
 
 
 class Guard:
-    """The thread `guard` of a scheduler: ends the process if one of its vital threads has ended or makes no progress."""
+    """The thread `guard` of a scheduler: ends the process if one of its vital threads has ended or makes no progress.
+
+    The clock calls `check` at each turn, so that the guard itself is supervised.
+    """
 
     def __init__(self, find: Callable[[], Iterable[Supervised]], *, end: Callable[[int], object] = os._exit) -> None:
         self._vital = VitalThreads(find)
         self._end = end
         self._closing = threading.Event()
+        self._progress = Progress()
         self._thread = threading.Thread(target=self._run, name="guard", daemon=True)
+        self._itself = VitalThreads(lambda: [Supervised("guard", self._thread, self._progress)])
+        self._checked_at = time.monotonic()
 
     def start(self) -> None:
+        self._checked_at = time.monotonic()
         self._thread.start()
 
     def close(self) -> None:
         self._closing.set()
 
+    def check(self) -> bool:
+        """End the process if the guard has ended or makes no progress: True. Call it from one thread only."""
+        elapsed_s, self._checked_at = time.monotonic() - self._checked_at, time.monotonic()
+        return self._ends_without(self._itself.check(elapsed_s))
+
     def _run(self) -> None:
         checked_at = time.monotonic()
         while not self._closing.wait(CHECK_S):
+            self._progress.step()
             elapsed_s, checked_at = time.monotonic() - checked_at, time.monotonic()
-            lost = self._vital.check(elapsed_s)
-            if lost is not None and not self._closing.is_set():
-                thread, problem = lost
-                log.critical("scheduler_thread_lost", thread=thread, detail=f"it {problem}", cure="its supervisor starts a fresh process")
-                self._end(GUARDED)
+            if self._ends_without(self._vital.check(elapsed_s)):
                 return
+
+    def _ends_without(self, lost: tuple[str, str] | None) -> bool:
+        if lost is None or self._closing.is_set():
+            return False
+        thread, problem = lost
+        log.critical("scheduler_thread_lost", thread=thread, detail=f"it {problem}", cure="its supervisor starts a fresh process")
+        self._end(GUARDED)
+        return True
 
 
 class _Question:

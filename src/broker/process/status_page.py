@@ -21,7 +21,7 @@ from ...settings import get_settings
 from ..core.log_throttle import LogThrottle
 from ..core.supervision import Supervised
 from . import death_report, watchdog
-from .watchdog import HEADER, SLOT
+from .watchdog import CHECKS, CHECKS_AT, HEADER, SLOT, SLOTS_AT
 
 log = get_logger(__name__)
 
@@ -30,6 +30,8 @@ _PACKAGE = __name__.partition(".")[0]
 #: seconds between two beats, and between two checks of the watchdog itself
 BEAT_S = 0.5
 CHECK_AFTER_BEATS = 10
+#: checks after which a watchdog that has not advanced its own count is replaced
+HANGS = 2
 #: threads that fit on a page; others are not blamed for a crash
 THREADS = 255
 
@@ -39,7 +41,7 @@ class StatusPage:
 
     def __init__(self) -> None:
         self._descriptor = os.memfd_create("callboard-status") if hasattr(os, "memfd_create") else -1
-        size = HEADER.size + SLOT.size * THREADS
+        size = SLOTS_AT + SLOT.size * THREADS
         if self._descriptor >= 0:
             os.ftruncate(self._descriptor, size)
         self._page = mmap.mmap(self._descriptor, size)
@@ -50,6 +52,7 @@ class StatusPage:
         self._beats = 0
         self._closing = threading.Event()
         self._watchdog: subprocess.Popen[bytes] | None = None
+        self._watchdog_checks, self._watchdog_hangs = 0, 0  # its count when last looked at, and how often that was the same
         self._causes = LogThrottle()
         self._check: Callable[[float], None] = lambda _elapsed_s: None
         self._thread = threading.Thread(target=self._run, name="pulse", daemon=True)
@@ -90,7 +93,7 @@ class StatusPage:
 
     def clear_attempts(self) -> None:
         """Record that this process ends on its own decision: its death does not count as a crash of its jobs."""
-        self._page[HEADER.size :] = bytes(len(self._page) - HEADER.size)
+        self._page[SLOTS_AT:] = bytes(len(self._page) - SLOTS_AT)
 
     def enter(self, seq: int, attempt: int) -> None:
         """Record that the calling thread runs this attempt."""
@@ -108,7 +111,7 @@ class StatusPage:
 
     def _new_slot(self) -> int:
         with self._lock:
-            place = HEADER.size + SLOT.size * len(self._slots) if len(self._slots) < THREADS else 0
+            place = SLOTS_AT + SLOT.size * len(self._slots) if len(self._slots) < THREADS else 0
             self._slots[threading.get_ident()] = place
             return place
 
@@ -126,10 +129,22 @@ class StatusPage:
 
     def _keep_watched(self) -> None:
         if self._watchdog is not None:
-            if not self._watchdog.poll():
-                return  # it runs, or has ended by itself, which means that it cannot work here
-            log.warning("watchdog_gone", code=self._watchdog.returncode)
+            code = self._watchdog.poll()
+            if code == 0:
+                return  # it cannot work here: a kernel without pidfds
+            if code is None:
+                if not self._watchdog_stands_still():
+                    return
+                self._watchdog.kill()
+                code = self._watchdog.wait()
+            log.warning("watchdog_gone", code=code)
         self._watch()
+
+    def _watchdog_stands_still(self) -> bool:
+        [checks] = CHECKS.unpack_from(self._page, CHECKS_AT)
+        self._watchdog_hangs = self._watchdog_hangs + 1 if checks == self._watchdog_checks else 0
+        self._watchdog_checks = checks
+        return self._watchdog_hangs >= HANGS
 
     def _beat(self) -> None:
         self._beats += 1
@@ -138,6 +153,7 @@ class StatusPage:
     def _watch(self) -> None:
         if self._descriptor < 0:
             return
+        self._watchdog_hangs = 0
         program = str(Path(watchdog.__file__))
         limit = str(get_settings().watchdog_after)
         # The actors first: they connect the hooks that a lost job may need.

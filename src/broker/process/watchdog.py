@@ -1,7 +1,7 @@
 """The watchdog: a tiny process beside each worker process that detects its hang or death.
 
 It runs this file alone, on a bare interpreter (`python -I -S`), which costs little. It shares only one page of memory
-with the worker: the worker's pulse, and the attempts in its threads. If the pulse stops, because an actor holds the
+with the worker: the worker's pulse, the attempts in its threads, and the count of its own checks. If the pulse stops, because an actor holds the
 interpreter in C, it kills the worker, and the supervisor starts another. When a worker has died, it starts the death
 report, so that its jobs need not wait for the lease to expire.
 """
@@ -18,8 +18,9 @@ import sys
 import time
 from contextlib import suppress
 
-#: the page: pulse (a count), worker id, signed off; then (job seq, attempt) per thread, zeros for an idle one
-HEADER, SLOT = struct.Struct("qqq"), struct.Struct("qq")
+#: the page: pulse (a count), worker id, signed off; the watchdog's own count; (job seq, attempt) per thread, zeros for an idle one
+HEADER, CHECKS, SLOT = struct.Struct("qqq"), struct.Struct("q"), struct.Struct("qq")
+CHECKS_AT, SLOTS_AT = HEADER.size, HEADER.size + CHECKS.size
 #: seconds between two checks
 CHECK_S = 0.5
 #: seconds in which a death is reported; by then the lease has expired
@@ -46,7 +47,7 @@ def main() -> None:
         return
     if os.getppid() != pid:
         return  # it died before we checked, and its number may have been reused
-    page = mmap.mmap(descriptor, 0, prot=mmap.PROT_READ)
+    page = mmap.mmap(descriptor, 0)
     with open(f"/proc/{pid}/stat") as stat:
         why = watch(page, worker, stat.fileno(), pid, limit_s)
         status = exit_status(worker, stat.fileno())
@@ -74,8 +75,10 @@ def watch(page: mmap.mmap, worker: int, stat: int, pid: int, limit_s: float) -> 
     """Wait until the worker has ended; return the reason if the watchdog killed it."""
     ended = select.poll()
     ended.register(worker, select.POLLIN)
-    before, silent_s, checked_at = -1, 0.0, time.monotonic()
+    before, silent_s, checked_at, checks = -1, 0.0, time.monotonic(), 0
     while not ended.poll(CHECK_S * 1000):
+        checks += 1
+        CHECKS.pack_into(page, CHECKS_AT, checks)  # the worker replaces a watchdog that hangs
         present = time.monotonic()
         pulse, _worker_id, signed_off = HEADER.unpack_from(page)
         # A suspended process is suspended on purpose.
@@ -132,7 +135,7 @@ def ending(status: int | None) -> str:
 
 def started(page: mmap.mmap) -> list[tuple[int, int]]:
     """Return the (job seq, attempt) that were in threads."""
-    slots = [SLOT.unpack_from(page, at) for at in range(HEADER.size, len(page) - SLOT.size + 1, SLOT.size)]
+    slots = [SLOT.unpack_from(page, at) for at in range(SLOTS_AT, len(page) - SLOT.size + 1, SLOT.size)]
     return [(seq, attempt) for seq, attempt in slots if seq]
 
 

@@ -52,6 +52,11 @@ THREADS = (
 )
 #: may stand still or loop without loss: their progress is not supervised
 ENDED_ONLY = ("WorkerThread",)
+#: threads of the scheduler; MainThread is its clock
+SCHEDULER_THREADS = ("MainThread", "follower", "relay", "reconciler", "guard", "publisher", "confirmations")
+WEB_THREADS = ("publisher", "confirmations")
+#: the scheduler's chores. One that ends runs again at its next turn; how long each may take is shortened for this run.
+CHORES = ("tidy", "keep_up", "count_rows", "watch", "forecasts", "tidy_files")
 
 
 @dataclass(frozen=True)
@@ -74,9 +79,16 @@ BLOWS = (
     Blow("worker process", "looped", 14.0),
     Blow("main process", "killed", 4.0),
     Blow("watchdog", "killed", 7.0),
+    Blow("watchdog", "frozen", 17.0),
     Blow("scheduler", "killed", 3.0),
     Blow("scheduler", "frozen", LEASE_S + 2),
+    *(Blow(f"scheduler: {thread}", "ended", 2.0) for thread in SCHEDULER_THREADS),
+    *(Blow(f"scheduler: {thread}", how, STUCK_AFTER_S + 4) for thread in SCHEDULER_THREADS for how in ("frozen", "looped")),
+    *(Blow(f"chore: {name}", how, STUCK_AFTER_S + 4) for name in CHORES for how in ("frozen", "looped")),
+    *(Blow(f"web: {thread}", "ended", 3.0) for thread in WEB_THREADS),
+    *(Blow(f"web: {thread}", how, STUCK_AFTER_S + 4) for thread in WEB_THREADS for how in ("frozen", "looped")),
     Blow("web process", "killed", 3.0),
+    Blow("web process", "frozen", 62.0),
     Blow("main process of web", "killed", 5.0),
     Blow("RabbitMQ", "killed", 15.0),
     Blow("RabbitMQ", "frozen", 15.0),
@@ -159,7 +171,7 @@ class Run:
             lost = self._losses(blow.target)
             pid = self._by_job("strike", blow.target, blow.how)
             hit = self.callboard.folder / f"trace-{self.counts}.hit"
-            reached = _within(60, hit.exists) is not None
+            reached = _within(60, lambda: hit.exists() or self._give_work()) is not None
             if not reached:
                 print(f"  {blow} has not reached its thread: that waits in C, or has ended", flush=True)
             # A worker thread that is struck inside a job ends that attempt and goes on.
@@ -168,6 +180,8 @@ class Run:
         elif blow.target == "worker process" and blow.how == "looped":
             pid = self._by_job("hold_interpreter")
             yield lambda: pid not in self.workers()
+        elif ": " in blow.target:
+            yield self._by_order(blow)
         elif blow.target in ("RabbitMQ", "PostgreSQL"):
             yield from self._service(blow)
         else:
@@ -186,6 +200,32 @@ class Run:
         assert pid > 0, f"no thread {args}"
         return pid
 
+    def _by_order(self, blow: Blow) -> Callable[[], bool]:
+        """Strike in a process that runs no job."""
+        kind, _, name = blow.target.partition(": ")
+        pid = _children(self.web.process.pid)[0] if kind == "web" else self._scheduler().process.pid
+        trace = self.callboard.folder / f"trace-{self.counts}"
+        self._order(pid, kind, name, blow.how, str(trace))
+        hit = Path(f"{trace}.hit")
+        reached = _within(60, lambda: hit.exists() or self._order(pid, kind, name, "", str(trace))) is not None
+        if not reached:
+            print(f"  {blow} has not reached its thread: that waits in C, or has ended", flush=True)
+        return lambda: not reached or self._order(pid, kind, name, "", str(trace)) or not _runs(pid)
+
+    def _order(self, pid: int, *words: str) -> bool:
+        """Have the process strike one of its threads, or, without a blow, submit a job: a thread without work may stand still. False."""
+        order = self.callboard.folder / f"orders-{pid}"
+        if not order.exists():
+            order.with_suffix(".new").write_text("\n".join(words))
+            order.with_suffix(".new").rename(order)
+        return False
+
+    def _scheduler(self) -> Part:
+        """Return the scheduler once it works."""
+        part = next(one for one in self.fleet.parts if one.name == "scheduler")
+        assert _within(60, lambda: self._beats(part.process.pid)) is not None, "the scheduler does not start"
+        return part
+
     def _process(self, blow: Blow) -> Iterator[Callable[[], bool]]:
         noticed: Callable[[], bool]
         if blow.target == "worker process":
@@ -200,9 +240,8 @@ class Run:
             [pid] = _watchdogs(worker)
             noticed = lambda: bool(set(_watchdogs(worker)) - {pid})  # noqa: E731
         elif blow.target == "scheduler":
-            part = next(one for one in self.fleet.parts if one.name == "scheduler")
+            part = self._scheduler()
             pid, starts = part.process.pid, part.starts
-            assert _within(60, lambda: self._beats(pid)) is not None, "the scheduler does not start"
             noticed = lambda: part.starts > starts or self._is_silent(pid)  # noqa: E731
         else:
             pid = self.web.process.pid if blow.target == "main process of web" else _children(self.web.process.pid)[0]
@@ -212,7 +251,8 @@ class Run:
             yield noticed
         finally:
             if blow.how == "frozen":
-                os.kill(pid, signal.SIGCONT)
+                with suppress(ProcessLookupError):  # it was replaced
+                    os.kill(pid, signal.SIGCONT)
 
     def _beats(self, pid: int) -> bool:
         with self.callboard.database.read() as session:
@@ -301,7 +341,7 @@ def main() -> None:
     wrong: list[str] = []
     with breakable(chosen.store, actors="tests.actors.chaos,tests.actors.breaking") as callboard:
         command, environment, url = web_command()
-        settings = {**callboard.environment, "CALLBOARD_STUCK_AFTER": str(STUCK_AFTER_S)}
+        settings = {**callboard.environment, "CALLBOARD_STUCK_AFTER": str(STUCK_AFTER_S), "BREAKING_ORDERS": str(callboard.folder)}
         with Fleet(settings, callboard.log, workers=WORKERS, threads=4) as fleet:
             run = Run(callboard, fleet, fleet.add("web", command, environment), url, submitters_token())
             assert _within(90, run.works) is not None, "it does not work to begin with"

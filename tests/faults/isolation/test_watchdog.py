@@ -63,7 +63,7 @@ def test_a_dead_workers_jobs_are_given_away_before_its_lease_ends_and_only_what_
 def test_a_stopped_worker_is_left_alone_and_a_drained_one_leaves_no_watchdog(callboard: Callboard) -> None:
     worker = callboard.worker(watchdog_after=4, lease_duration=60)
     pid = worker.pid
-    watchdogs = eventually(lambda: [child for child in _children(pid) if b"watchdog.py" in _command(child)], what="its watchdog runs")
+    watchdogs = eventually(lambda: _watchdogs(pid), what="its watchdog runs")
     assert len(watchdogs) == 1
 
     os.kill(pid, signal.SIGSTOP)  # like a debugger or an operator
@@ -74,6 +74,25 @@ def test_a_stopped_worker_is_left_alone_and_a_drained_one_leaves_no_watchdog(cal
     assert worker.stop() < 10
     eventually(lambda: not is_running(watchdogs[0]), what="the watchdog ends with its worker")
     assert "worker_died" not in callboard.worker_logs()
+
+
+def test_a_watchdog_that_stands_still_is_replaced(callboard: Callboard) -> None:
+    worker = callboard.worker(watchdog_after=4)
+    pid = worker.pid
+    [first] = eventually(lambda: _watchdogs(pid), what="its watchdog runs")
+
+    os.kill(first, signal.SIGSTOP)
+
+    [second] = eventually(lambda: [one for one in _watchdogs(pid) if one != first], deadline_s=60, what="another one")
+    assert not is_running(first)
+    assert '"watchdog_gone"' in callboard.worker_logs()
+    os.kill(second, signal.SIGKILL)
+    eventually(lambda: [one for one in _watchdogs(pid) if one not in (first, second)], deadline_s=60, what="a third")
+    assert is_running(pid)
+
+
+def _watchdogs(pid: int) -> list[int]:
+    return [child for child in _children(pid) if b"watchdog.py" in _command(child)]
 
 
 def _children(pid: int) -> list[int]:

@@ -6,6 +6,7 @@ import threading
 from typing import Any
 
 import psycopg
+import pytest
 from sqlalchemy.exc import OperationalError
 
 from src.broker.core.background import BackgroundLoop
@@ -13,6 +14,8 @@ from src.broker.core.log_throttle import LogThrottle
 from src.broker.core.supervision import GUARDED, Guard, Progress, Supervised, VitalThreads
 from src.scheduling.housekeeping import Chore
 from src.scheduling.tick_follower import Follower
+from src.settings import get_settings
+from tests.harness.waiting import eventually
 
 OUTAGE = OperationalError("SELECT 1", {}, psycopg.OperationalError("connection refused"))
 
@@ -41,6 +44,47 @@ def test_the_guard_ends_the_process_when_a_thread_is_gone() -> None:
     Guard(lambda: [Supervised("follower", thread)], end=end).start()
     assert over.wait(30)
     assert ended == [GUARDED]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_the_clock_ends_the_process_when_its_guard_has_ended() -> None:
+    ended: list[int] = []
+    called = threading.Event()
+
+    def find() -> list[Supervised]:
+        called.set()
+        raise RuntimeError("the guard's thread ends with this")
+
+    guard = Guard(find, end=ended.append)
+    guard.start()
+    assert not guard.check()
+    assert called.wait(30)
+    eventually(guard.check, what="the clock notices it")
+    assert ended[0] == GUARDED
+
+
+def test_the_clock_ends_the_process_when_its_guard_stands_still(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(VitalThreads, "_sql_answers", lambda _self: True)  # no database in this tier
+    monkeypatch.setenv("CALLBOARD_STUCK_AFTER", "1")
+    get_settings.cache_clear()
+    ended: list[int] = []
+    stands, go_on = threading.Event(), threading.Event()
+
+    def find() -> list[Supervised]:
+        stands.set()
+        go_on.wait(60)
+        return []
+
+    guard = Guard(find, end=ended.append)
+    guard.start()
+    try:
+        assert stands.wait(30)
+        eventually(guard.check, what="the clock notices it")
+        assert ended[0] == GUARDED
+    finally:
+        go_on.set()
+        guard.close()
+        get_settings.cache_clear()
 
 
 def test_a_thread_may_have_a_limit_of_its_own() -> None:
