@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping, Sequence
-from typing import Any
+from collections.abc import Callable, MutableMapping, Sequence
+from typing import Any, NamedTuple
 
 from ....jobs import State
 from ....operations.jobs.rows import Job
 
-#: name in the URL -> heading; the state and the actor are in every list
+
+class Column(NamedTuple):
+    """A column of the list: its heading, and the text of a job's cell unless that is written in `jobs/_rows.html`."""
+
+    heading: str
+    text: Callable[[Job], object] | None = None
+    is_number: bool = False  # or a time
+
+
+#: name in the URL -> column; the state and the actor are in every list
 COLUMNS = {
-    "arguments": "Arguments", "error": "Error", "queue": "Queue", "attempt": "Attempt", "wait": "Waited", "duration": "Duration", "priority": "Priority",
-    "source": "Source", "by": "Submitted by", "started": "Started", "finished": "Finished", "submitted": "Submitted",
-}  # fmt: skip
+    "arguments": Column("Arguments"),
+    "error": Column("Error"),
+    "queue": Column("Queue", lambda job: job.queue),
+    "attempt": Column("Attempt", lambda job: job.attempt or "", is_number=True),
+    "wait": Column("Waited", is_number=True),
+    "duration": Column("Duration", is_number=True),
+    "priority": Column("Priority", lambda job: job.priority, is_number=True),
+    "source": Column("Source", lambda job: job.source),
+    "by": Column("Submitted by", lambda job: job.submitted_by or ""),
+    "started": Column("Started", is_number=True),
+    "finished": Column("Finished", is_number=True),
+    "submitted": Column("Submitted", is_number=True),
+}
 USUAL = ("arguments", "queue", "attempt", "duration", "submitted")
-#: columns of numbers and times
-NUMBERS = frozenset({"attempt", "wait", "duration", "priority", "started", "finished", "submitted"})
 #: key of the signed cookie
 _KEY = "columns"
 

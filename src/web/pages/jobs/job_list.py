@@ -33,8 +33,7 @@ class Columns:
     """The shown columns, besides state and actor."""
 
     shown: list[str]
-    every: Mapping[str, str] = field(default_factory=lambda: columns.COLUMNS)
-    numbers: frozenset[str] = columns.NUMBERS
+    every: Mapping[str, columns.Column] = field(default_factory=lambda: columns.COLUMNS)
 
 
 @dataclass(frozen=True, slots=True)
