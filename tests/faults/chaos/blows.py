@@ -223,7 +223,8 @@ class Run:
     def _scheduler(self) -> Part:
         """Return the scheduler once it works."""
         part = next(one for one in self.fleet.parts if one.name == "scheduler")
-        assert _within(60, lambda: self._beats(part.process.pid)) is not None, "the scheduler does not start"
+        # One that has just died is alive by its heartbeat for some seconds.
+        assert _within(60, lambda: _runs(part.process.pid) and self._beats(part.process.pid)) is not None, "the scheduler does not start"
         return part
 
     def _process(self, blow: Blow) -> Iterator[Callable[[], bool]]:
