@@ -36,6 +36,8 @@ from src.up.data.data_folder import Folder
 SAMPLE_S, PRINT_S = 10.0, 300.0
 #: share of the run that counts as filling of caches
 WARM_UP = 0.25
+#: one in so many jobs is delayed by so many seconds: otherwise some relay publishes first late in the run, and opens its connection then
+DELAYED_EACH, DELAY_S = 100, 1
 #: minutes from which on a slope counts
 LONG = 30.0
 #: growth in an hour that counts as none, by figure
@@ -95,7 +97,10 @@ class Load:
                 self._ends.wait(-behind_s)
                 continue
             try:
-                measured.probe.send(time.time())
+                if self.submitted % DELAYED_EACH:
+                    measured.probe.send(time.time())
+                else:
+                    measured.probe.send_with_options(args=(time.time() + DELAY_S,), delay=DELAY_S * 1000)
                 self.submitted += 1
             except Exception:  # noqa: BLE001 - counted, and reported as a broken promise
                 self.refused += 1
