@@ -16,8 +16,10 @@ from gunicorn.workers.base import Worker
 from waitress import wasyncore
 from waitress.adjustments import Adjustments
 from waitress.channel import HTTPChannel
+from waitress.parser import HTTPRequestParser
 from waitress.server import TcpWSGIServer
 from waitress.task import ThreadedTaskDispatcher
+from waitress.utilities import BadRequest
 
 from ..configuration import ip_networks
 from ..logs import get_logger
@@ -43,13 +45,30 @@ MOST_CONNECTIONS = 600
 MOST_BODIES = 4
 #: maximum bytes of a request head
 LONGEST_HEAD = 64 * 1024
+#: maximum bytes of a chunk's size line, or of the trailer after the last chunk
+LONGEST_CHUNK_LINE = 4 * 1024
 #: bytes of a request beyond its files
 BESIDE = 1024 * 1024
+
+
+class Request(HTTPRequestParser):  # type: ignore[misc]
+    """A request as it arrives."""
+
+    completed = False
+
+    def received(self, data: bytes) -> int:
+        """Parse data; reject endless size lines and trailers, which waitress would copy whole with every packet."""
+        consumed = int(super().received(data))
+        if self.chunked and not self.completed and len(self.body_rcv.control_line) + len(self.body_rcv.trailer) > LONGEST_CHUNK_LINE:
+            self.error = BadRequest("Chunk size or trailer too long")
+            self.completed = True
+        return consumed
 
 
 class Connection(HTTPChannel):  # type: ignore[misc]
     """A client connection with deadlines for sending and reading."""
 
+    parser_class = Request
     begun = 0.0  # start of the current request
     unread_since = 0.0  # since when response data is unread; 0: all read
     unread = 0  # unread bytes at that time
@@ -166,6 +185,7 @@ class Sockets:
             connection_limit=2 * MOST_CONNECTIONS,
             max_request_header_size=LONGEST_HEAD,
             max_request_body_size=get_settings().max_upload_bytes + get_settings().max_message_bytes + BESIDE,
+            clear_untrusted_proxy_headers=False,  # the application itself takes them from CALLBOARD_PROXY_ADDRESSES only
             asyncore_use_poll=True,
             ident=None,
         )

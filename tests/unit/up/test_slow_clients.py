@@ -22,6 +22,8 @@ LARGE = 20_000_000
 #: less than the seconds that a half-sent request may take
 PROMPT_S = 5
 
+Application = Callable[[dict[str, str], Callable[..., object]], list[bytes]]
+
 
 def answer(environ: dict[str, str], start: Callable[..., object]) -> list[bytes]:
     """An application of one large page."""
@@ -33,10 +35,10 @@ def answer(environ: dict[str, str], start: Callable[..., object]) -> list[bytes]
 class Site:
     """A front end of one thread, and the clients that are connected to it."""
 
-    def __init__(self, stack: ExitStack) -> None:
+    def __init__(self, stack: ExitStack, application: Application = answer) -> None:
         self._stack = stack
         self._listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
-        self._sockets = Sockets(answer, [self._listener], threads=1, keepalive=60)
+        self._sockets = Sockets(application, [self._listener], threads=1, keepalive=60)
         self._ends = threading.Event()
         thread = threading.Thread(target=self._serve)
         thread.start()
