@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 from typing import Any, ClassVar
@@ -21,7 +21,7 @@ from pydantic_core import to_jsonable_python
 from ..jobs.attempts import masking
 from ..jobs.core import placeholders
 from ..jobs.core.errors import InvalidArguments
-from ..jobs.core.values import DEEPEST, dumps_rich, text_of, unkeepable
+from ..jobs.core.values import DEEPEST, dumps_rich, storable, text_of, unkeepable
 from . import secrets, stored_arguments, type_hints
 from .conversions import surprising
 from .parameters import Arguments, Parameters
@@ -52,6 +52,7 @@ class Signature(Parameters):
         self.title, self.help = _documentation(function, name)
         self._types = {each: type_hints.accepted(hint) for each, hint in type_hints.hints(function, self.parameters).items()}
         self.secrets = frozenset(each for each, accepted in self._types.items() if type_hints.is_secret(accepted))
+        self._marked = frozenset(each for each in self.secrets if type_hints.is_marked_secret(self._types[each]))
         self.files = frozenset(each for each, accepted in self._types.items() if type_hints.has_file(accepted))
         self._converted = {each: stored_arguments.adapter_of(t) for each, t in self._types.items() if not type_hints.is_native(t)}
         self.needs_coercion = bool(self._converted or self.secrets)
@@ -100,11 +101,14 @@ class Signature(Parameters):
             values = self._opened(self._bind(args, kwargs))
         except InvalidArguments:
             return set()
-        found: set[str] = set()
-        for name in self.secrets & values.keys():
-            declared = [*stored_arguments.secrets_in(values[name])]
-            found.update(masking.texts(declared or to_jsonable_python(values[name], fallback=str)))
-        return found
+        defaults = {name: self.parameters[name].default for name in self.secrets}
+        given = {name: value for name, value in defaults.items() if value is not inspect.Parameter.empty} | values
+        return {text for name in self.secrets & given.keys() for text in self._texts_of(name, given[name])}
+
+    def _texts_of(self, name: str, value: Any) -> Iterator[str]:
+        declared = [] if name in self._marked else [*stored_arguments.secrets_in(value)]
+        plain = declared or [*stored_arguments.secrets_in(value), to_jsonable_python(stored_arguments.reveal(value), fallback=str)]
+        return masking.texts(plain)
 
     def arrange(self, values: Mapping[str, Any]) -> Arguments:
         """Lay out values given by parameter name, as from a form or a command, for check()."""
@@ -144,6 +148,7 @@ class Signature(Parameters):
             default = self.parameters[name].default
             if default is not inspect.Parameter.empty and name not in self.secrets:
                 property.update(self._default(name, default))
+        _drop_secret_defaults(schema)
         return schema
 
     def _default(self, name: str, default: Any) -> dict[str, Any]:
@@ -183,7 +188,7 @@ class Signature(Parameters):
             model = self._accepted(values)
             found = []
         except ValidationError as error:
-            found = [dict(each) for each in error.errors(include_url=False)]
+            found = [*self._without_secrets(error, values)]
         except Exception:
             for name, given in values.items():
                 self._read(name, given)
@@ -209,12 +214,33 @@ class Signature(Parameters):
             value = stored_arguments.validate(self._adapter(name), given)
             found = [*surprising(value, given, (name,))]
         except ValidationError as error:
-            found = [{**each, "loc": (name, *each["loc"])} for each in error.errors(include_url=False)]
+            found = [*self._without_secrets(error, {name: given}, (name,))]
         except Exception as error:
-            raise invalid({name: f"This is not accepted ({type(error).__name__}: {text_of(error, 300)})."}) from error
+            problem = f"This is not accepted ({type(error).__name__}: {self._said(name, given, error)})."
+            if name in self.secrets:
+                raise invalid({name: problem}) from None  # a traceback would tell the message
+            raise invalid({name: problem}) from error
         if found:
             raise invalid(complain(found, self.json_schema()["properties"]), pinpoint(found))
         return value
+
+    def _without_secrets(self, error: ValidationError, values: Mapping[str, Any], place: tuple[str, ...] = ()) -> Iterator[dict[str, Any]]:
+        """The errors of a validation, with secrets masked in the messages of the actor's own validators."""
+        for each in error.errors(include_url=False):
+            found: dict[str, Any] = {**each, "loc": (*place, *each["loc"])}
+            name = str(found["loc"][0]) if found["loc"] else ""
+            if name in self.secrets and name in values:
+                mask, reason = self._mask(name, values[name]), each.get("ctx", {}).get("error")
+                found |= (
+                    {"msg": mask(each["msg"])} if reason is None else {"msg": mask(each["msg"]), "ctx": {"error": mask(text_of(reason))}}
+                )
+            yield found
+
+    def _said(self, name: str, given: Any, error: Exception) -> str:
+        return storable(self._mask(name, given)(text_of(error)), 300)  # masked first: half of a secret would not be recognised
+
+    def _mask(self, name: str, value: Any) -> Callable[[str], str]:
+        return masking.Masking(self._texts_of(name, value)).text if name in self.secrets else str
 
     def _stored_form(self, name: str, value: Any, given: Any) -> Any:
         adapter = self._adapter(name)
@@ -257,6 +283,15 @@ class Signature(Parameters):
             else:
                 changed[name] = change(name, value)
         return changed
+
+
+def _drop_secret_defaults(schema: Any) -> None:
+    """Remove the defaults of secrets from a JSON Schema: pydantic hides only those that are instances of the secret's class."""
+    if isinstance(schema, dict) and schema.get("writeOnly") is True:
+        schema.pop("default", None)
+        schema.pop("examples", None)
+    for each in schema.values() if isinstance(schema, dict) else schema if isinstance(schema, list) else ():
+        _drop_secret_defaults(each)
 
 
 def _documentation(function: Callable[..., Any], name: str) -> tuple[str, str]:

@@ -7,7 +7,8 @@ is stored that reads back as the accepted value.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -88,22 +89,26 @@ def dump(adapter: TypeAdapter[Any], value: Any) -> Any:
 def reveal(value: Any) -> Any:
     """Return the value with secrets in plain text, where pydantic writes asterisks."""
     if hasattr(value, "get_secret_value"):
-        return value.get_secret_value()
+        return reveal(value.get_secret_value())
     if isinstance(value, dict):
-        return {name: reveal(each) for name, each in value.items()}
-    return [reveal(each) for each in value] if isinstance(value, list | tuple | set | frozenset) else value
+        return {reveal(name): reveal(each) for name, each in value.items()}
+    return [reveal(each) for each in value] if isinstance(value, list | tuple | set | frozenset | deque) else value
 
 
 def secrets_in(value: Any) -> Iterator[Any]:
-    """The plain texts of the secrets within a value."""
+    """The plain values of the secrets within a value."""
     if hasattr(value, "get_secret_value"):
-        yield value.get_secret_value()
+        yield to_jsonable_python(reveal(value), fallback=str)
     elif isinstance(value, BaseModel) or is_dataclass(value):
-        for inner in list(vars(value).values()) if hasattr(value, "__dict__") else [getattr(value, each.name) for each in fields(value)]:  # type: ignore[arg-type]
-            yield from secrets_in(inner)
-    elif isinstance(value, dict | list | tuple | set | frozenset):
-        for inner in value.values() if isinstance(value, dict) else value:
-            yield from secrets_in(inner)
+        inner = list(vars(value).values()) if hasattr(value, "__dict__") else [getattr(value, each.name) for each in fields(value)]  # type: ignore[arg-type]
+        for each in (*inner, getattr(value, "__pydantic_extra__", None)):
+            yield from secrets_in(each)
+    elif isinstance(value, Mapping):
+        for each in (*value, *value.values()):
+            yield from secrets_in(each)
+    elif isinstance(value, Iterable) and not isinstance(value, str | bytes | bytearray):
+        for each in value:
+            yield from secrets_in(each)
 
 
 def _json(value: Any) -> Any:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 import typing
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import Enum
 from functools import partial
 from types import GenericAlias, NoneType, SimpleNamespace, UnionType
@@ -21,6 +22,8 @@ from ..jobs.files.upload import FORMAT
 #: types that JSON carries unchanged
 _NATIVE = (bool, int, float, str, list, dict, NoneType, Any, object)
 _NATIVE_CONTAINERS = (list, Sequence, Iterable)
+#: pydantic's classes of secrets, in a hint that is still text
+_SECRET = re.compile(r"\bSecret(Str|Bytes)?\b")
 
 
 def hints(function: Callable[..., Any], parameters: Mapping[str, inspect.Parameter]) -> dict[str, Any]:
@@ -75,7 +78,31 @@ def _member(kind: type[Enum], given: Any) -> Any:
 
 def is_secret(hint: Any) -> bool:
     """True if a part of the type is a secret."""
-    return '"writeOnly": true' in json.dumps(_schema_of(hint), default=str)
+    return '"writeOnly": true' in json.dumps(_schema_of(hint), default=str) or any(map(_hides, _parts_of(_core_schema(hint))))
+
+
+def is_marked_secret(hint: Any) -> bool:
+    """True if a part of the type is a secret by its schema, so that its values do not show it: they are ordinary texts."""
+    return any(each.get("metadata", {}).get("pydantic_js_extra", {}).get("writeOnly") is True for each in _parts_of(_core_schema(hint)))
+
+
+def _hides(schema: Mapping[str, Any]) -> bool:
+    """True for the schema of `Secret[…]`, whose JSON Schema is that of the value that it hides."""
+    function = schema.get("serialization", {}).get("function")
+    return str(getattr(function, "__qualname__", "")).startswith("_serialize_secret")
+
+
+def _core_schema(hint: Any) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return TypeAdapter(hint).core_schema
+
+
+def _parts_of(schema: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(schema, dict):
+        yield schema
+    for each in schema.values() if isinstance(schema, dict) else schema if isinstance(schema, list | tuple) else ():
+        yield from _parts_of(each)
 
 
 def has_file(hint: Any) -> bool:
@@ -96,6 +123,9 @@ def misdeclared(function: Callable[..., Any]) -> str | None:
         if isinstance(parameter.default, FieldInfo):
             return f"the default of {name} is a pydantic Field, which the function itself would get: write {name}: Annotated[…, Field(…)] = default"
     for name, hint in hints(function, parameters).items():
+        annotation = parameters[name].annotation
+        if isinstance(annotation, str) and hint is Any and _SECRET.search(annotation):
+            return f"the hint of {name} cannot be read ({annotation}), so it would not be a secret: import its names outside `if TYPE_CHECKING`"
         fields = [each for each in getattr(hint, "__metadata__", ()) if isinstance(each, FieldInfo)]
         if any(each.default_factory or each.default is not PydanticUndefined for each in fields):
             return f"the default of {name} is in its Field, where Python does not see it: write {name}: … = default"

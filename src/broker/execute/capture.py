@@ -20,6 +20,7 @@ from dramatiq.compat import StreamablePipe
 
 from ...jobs.attempts.current_job import RunningJob, current_job
 from ...jobs.attempts.log_lines import LINE_LIMIT, Line, last_state
+from ...jobs.attempts.masking import mask_stray
 from ...logs import mask_by, speak_for, writes_to_terminal
 from ..core.line_pipe import LinePipe
 
@@ -61,7 +62,7 @@ def install(find: Find = lambda: current_job.job) -> None:
             handler.stream = _whole(_stream(handler.stream))  # not the tee: each logged line would be stored twice
     root.addHandler(_Keeper(find))
     speak_for(lambda: _facts(find()))
-    mask_by(lambda text: text if (job := find()) is None else job.mask(text))
+    mask_by(lambda text: mask_stray(text) if (job := find()) is None else job.mask(text))
     _surroundings = _Surroundings(
         stdout=stdout,
         stderr=stderr,
@@ -190,7 +191,7 @@ class _Tee:
     def _pass_on(self, lines: str, job: RunningJob | None) -> None:
         if "\r" in lines:
             lines = "\n".join(last_state(line) for line in lines.split("\n"))
-        self.stream.write(f"{lines if job is None else job.mask(lines)}\n")
+        self.stream.write(f"{mask_stray(lines) if job is None else job.mask(lines)}\n")
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.stream, name)

@@ -2,25 +2,43 @@
 
 from __future__ import annotations
 
-import base64
 import io
 import json
 import logging
 import sys
+from collections import deque
+from threading import Thread
 from typing import Annotated, Any
 
 import pytest
 import structlog
-from pydantic import BaseModel, BeforeValidator, Field, SecretBytes, SecretStr
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Secret, SecretBytes, SecretStr
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
+from src.broker.options.errors import InvalidOption
 from src.jobs import State, current_job
 from src.jobs.attempts.masking import MASK, Masking
 from tests.harness.attempts import Attempts, declared, terminal
 
 SECRET = 'pl"ant/ed s3cret\\é'
+DEFAULT = SecretStr(SECRET)
 PEM = "-----BEGIN KEY-----\nMIIEvQIBADANBgkqh\nkiG9w0BAQEFAASC\n-----END KEY-----"
+
+
+class Account(BaseModel):
+    user: str
+    pin: str
+
+
+class Marked(BaseModel):
+    word: Annotated[str, Field(json_schema_extra={"writeOnly": True})]
+    key: SecretStr
+
+
+class Open(BaseModel):
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, SecretStr]
 
 
 class Login(BaseModel):
@@ -91,8 +109,30 @@ def test_whatever_an_actor_says_returns_or_raises(attempts: Attempts) -> None:
         (dict[str, SecretStr], {"a": "in-a-dict"}, "in-a-dict"),
         (list[Login], [{"user": "ann", "password": "in-a-list"}], "in-a-list"),
         (SecretStr | None, "maybe-one", "maybe-one"),
+        (Secret[int], 58225822, "58225822"),
+        (Secret[Account], {"user": "ann", "pin": "in-a-secret-model"}, "in-a-secret-model"),
+        (Marked, {"word": "marked-one", "key": "declared-one"}, "marked-one"),
+        (Marked, {"word": "marked-two", "key": "declared-two"}, "declared-two"),
+        (Open, {"more": "beside-the-fields"}, "beside-the-fields"),
+        (deque[SecretStr], ["in-a-deque"], "in-a-deque"),
+        (dict[SecretStr, int], {"as-a-key": 1}, "as-a-key"),
     ],
-    ids=["lines", "bytes", "text", "number", "dict", "models", "optional"],
+    ids=[
+        "lines",
+        "bytes",
+        "text",
+        "number",
+        "dict",
+        "models",
+        "optional",
+        "hidden number",
+        "hidden model",
+        "marked field",
+        "beside marked",
+        "extra",
+        "deque",
+        "key",
+    ],
 )
 def test_whatever_its_type(attempts: Attempts, hint: Any, given: Any, secret: str) -> None:
     def blab(key: Any) -> Any:
@@ -123,6 +163,42 @@ def test_a_converter_that_fails_with_it_says_nothing_either(attempts: Attempts) 
     assert _leaked(attempts, written, SECRET) == []
 
 
+def test_a_hint_that_cannot_be_read_is_refused_instead_of_being_ordinary() -> None:
+    def take(key: Missing[SecretStr]) -> None: ...  # type: ignore[name-defined]  # noqa: F821 - as if imported under TYPE_CHECKING
+
+    with pytest.raises(InvalidOption, match="would not be a secret"), declared(take):
+        pass
+
+
+def test_a_default_of_the_code_is_masked_too(attempts: Attempts) -> None:
+    def blab(key: SecretStr = DEFAULT) -> str:
+        print(key.get_secret_value())
+        return key.get_secret_value()
+
+    with terminal() as written, declared(blab) as blabber:
+        assert attempts.run(blabber.message()).result == MASK
+    assert _leaked(attempts, written, SECRET) == []
+
+
+def test_threads_that_the_actor_starts_are_covered_in_the_log_of_the_worker(attempts: Attempts) -> None:
+    def blab(key: SecretStr, short: SecretStr) -> None:
+        plain = key.get_secret_value()
+
+        def speak() -> None:
+            print("printed", plain, "and", short.get_secret_value())
+            logging.getLogger("team").warning("logged %s", plain)
+            structlog.stdlib.get_logger("team").warning("structured", key=plain)
+
+        thread = Thread(target=speak)
+        thread.start()
+        thread.join()
+
+    with terminal() as written, declared(blab) as blabber:
+        attempts.run(blabber.message(SECRET, "and"))
+    assert f"printed {MASK} and and" in written.getvalue()  # a short secret would hide words of other jobs
+    assert _leaked(attempts, written, SECRET) == []
+
+
 def test_the_next_attempt_in_this_thread_has_secrets_of_its_own(attempts: Attempts) -> None:
     def first(key: SecretStr) -> str:
         return key.get_secret_value()
@@ -142,7 +218,6 @@ def test_short_secrets_are_covered_where_they_stand_alone() -> None:
     assert masking.text("42 of 4200, a42, a b, %61") == f"{MASK} of 4200, a42, {MASK}, %61"
     assert masking.value({"n": 42, "m": 420, "t": True, "a b": ["a+b", "a%20b"]}) == {"n": MASK, "m": 420, "t": True, MASK: [MASK, MASK]}
     assert Masking([]).text("as it is") == "as it is"
-    assert base64.b64encode(b"x")  # a value computed from a secret is not recognised
 
 
 def test_an_error_of_the_database_does_not_say_what_was_to_be_stored(attempts: Attempts) -> None:

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import BaseModel, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, Field, SecretStr
 
 from src.actor_schema.signature import Signature
 from src.jobs.core.errors import InvalidArguments
@@ -162,6 +162,38 @@ def test_named_values_are_laid_out_for_the_call() -> None:
     with pytest.raises(InvalidArguments) as refused:
         signature.arrange({"rest": [7]})
     assert refused.value.errors == {"a": "Required."}
+
+
+class Login(BaseModel):
+    password: SecretStr = "a-default-of-the-code"  # type: ignore[assignment]
+
+
+ANOTHER = Login(password=SecretStr("another-default"))
+
+
+def test_the_schema_does_not_tell_the_default_of_a_secret() -> None:
+    def act(login: Login, other: Login = ANOTHER) -> None: ...
+
+    schema = json.dumps(_of(act).json_schema())
+    assert "writeOnly" in schema
+    assert "-default" not in schema
+
+
+@pytest.mark.parametrize("kind", [ValueError, RuntimeError])
+def test_the_message_of_a_validator_does_not_tell_the_secret(kind: type[Exception]) -> None:
+    def refuse(value: SecretStr) -> SecretStr:
+        raise kind("x" * 140 + "planted-secret" * 20 + value.get_secret_value())
+
+    def act(key: Any, keys: Any) -> None: ...
+
+    checked = Annotated[SecretStr, AfterValidator(refuse)]
+    act.__annotations__ |= {"key": checked, "keys": dict[str, checked]}
+    with pytest.raises(InvalidArguments) as refused:
+        _of(act).check(["planted-secret", {"a": "planted-secret"}], {})
+    told = repr([refused.value, refused.value.errors, refused.value.places, refused.value.__cause__])
+    assert "••••••" in told
+    assert "planted" not in told
+    assert "secret" not in told
 
 
 _JSON = st.recursive(
