@@ -93,9 +93,9 @@ def end_one(session: Session, id: int, *, user_id: int | None = None) -> bool:
     return True
 
 
-def end_all(session: Session, user_id: int, *, but: str = "") -> None:
-    """End a user's sessions except the one with this key."""
-    session.execute(delete(BrowserSession).where(BrowserSession.user_id == user_id, BrowserSession.key_hash != hash_key(but)))
+def end_all(session: Session, user_id: int) -> None:
+    """End a user's sessions."""
+    session.execute(delete(BrowserSession).where(BrowserSession.user_id == user_id))
 
 
 def one_time_link(base_url: str) -> str:

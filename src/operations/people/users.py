@@ -121,8 +121,8 @@ def reset(session: Session, id: int) -> tuple[User, str]:
     return user, sessions.new_link(session, id, sessions.INVITATION_LIFE)
 
 
-def set_password(session: Session, id: int, password: str, again: str, *, key: str) -> None:
-    """Set a password and end the other sessions; `key` is the current session. Raises UserError."""
+def set_password(session: Session, id: int, password: str, again: str) -> None:
+    """Set a password; ends all sessions and one-time links of the user, also the current session. Raises UserError."""
     user = require(session, id)
     if len(password) < SHORTEST or len(password) > LONGEST:
         raise UserError("new", f"A password needs at least {SHORTEST} characters, and at most {LONGEST}.")
@@ -132,7 +132,8 @@ def set_password(session: Session, id: int, password: str, again: str, *, key: s
         raise UserError("again", "The passwords do not match.")
     with _checks:
         hashed = _hasher.hash(password)
-    sessions.end_all(session, id, but=key)
+    sessions.end_all(session, id)
+    session.execute(delete(SignInLink).where(SignInLink.user_id == id))
     session.execute(update(User).where(User.id == id).values(password_hash=hashed))
     audit.about("user", user.name)
 

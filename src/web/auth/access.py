@@ -65,6 +65,16 @@ def visitor() -> Caller:
     return found
 
 
+def renew(key: str) -> None:
+    """Give this browser the session of the key.
+
+    The old cookie's content goes, CSRF secret included: it may come from an attacker (session fixation).
+    """
+    cookie.clear()
+    cookie[SESSION_KEY] = key
+    cookie.permanent = True
+
+
 def init(app: Flask) -> None:
     """Install the check that runs before every request."""
     row_filters.listen()

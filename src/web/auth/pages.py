@@ -15,7 +15,7 @@ from ...operations.people.roles import Role
 from ...settings import get_settings
 from ...sql import database
 from . import audit_hooks, throttle
-from .access import SESSION_KEY, allow, open_to_all
+from .access import SESSION_KEY, allow, open_to_all, renew
 
 blueprint = Blueprint("auth", __name__)
 
@@ -47,6 +47,7 @@ def check_sign_in() -> Response | tuple[str, int]:
             audit_hooks.note(session, SIGN_IN, name, refused="wrong name or password")
             return _refuse("Wrong name or password.", name, next, 422)
         throttle.take_back(session, counted)
+        sessions.end(session, cookie.get(SESSION_KEY, ""))
         audit_hooks.note(session, SIGN_IN, user.name, by="password")
         return _welcome(sessions.start(session, user.id, address=_address(), browser=_browser()), next)
 
@@ -63,6 +64,7 @@ def follow_link() -> Response:
             audit_hooks.note_knocking(session, SIGN_IN, audit_hooks.ANONYMOUS, refused="the one-time link was used or has expired")
         else:
             audit_hooks.note(session, SIGN_IN, users.name_of(session, user_id), by="link")
+            sessions.end(session, cookie.get(SESSION_KEY, ""))
             key = sessions.start(session, user_id, address=_address(), browser=_browser(), by_link=True)
             has_password = users.has_password(session, user_id)
             return _welcome(key, url_for("overview.show" if has_password else "account.show"))
@@ -94,10 +96,7 @@ def link_for(key: str) -> str:
 
 
 def _welcome(key: str, next: str) -> Response:
-    # Drop the old cookie content, CSRF secret included: it may come from an attacker (session fixation).
-    cookie.clear()
-    cookie[SESSION_KEY] = key
-    cookie.permanent = True
+    renew(key)
     return redirect(next, 303)
 
 

@@ -16,7 +16,7 @@ from ...operations.people.token_request import read
 from ...operations.people.users import UserError
 from ...sql import database
 from ..auth import allow, audit_hooks, throttle, visitor
-from ..auth.access import SESSION_KEY
+from ..auth.access import SESSION_KEY, renew
 
 blueprint = Blueprint("account", __name__)
 
@@ -31,14 +31,17 @@ def show() -> str:
 @blueprint.post("/account/password")
 @allow(Role.VIEWER, action="user.password")
 def change_password() -> Response | tuple[str, int]:
-    """Change the password and end the other sessions."""
+    """Change the password and end all sessions; this browser gets a new one, whose key no thief of the old one knows."""
     user_id, key, address = _my_id(), cookie.get(SESSION_KEY, ""), request.remote_addr or "unknown"
     old, new, again = (request.form.get(name, "")[: users.LONGEST + 1] for name in ("old", "new", "again"))
     try:
         if _needs_old(key):
             _check_old(old, address)
         with database.write() as session:
-            users.set_password(session, user_id, new, again, key=key)
+            has_session = sessions.current(session, key) is not None  # false for a user whom a proxy has signed in
+            users.set_password(session, user_id, new, again)
+            if has_session:
+                renew(sessions.start(session, user_id, address=address, browser=request.headers.get("User-Agent", "unknown")))
     except UserError as error:
         return _page(problem=error), 422
     flash("Password changed. Your other sessions are signed out.", "success")

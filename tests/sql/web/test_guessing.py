@@ -82,6 +82,40 @@ def test_of_forty_present_passwords_at_once_five_are_judged(site: Site) -> None:
     assert judged.count(throttle.TOO_MANY) == GUESSES - PER_NAME
 
 
+def test_the_addresses_of_one_ipv6_network_are_one_client(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(users, "check_password", lambda *_: None)
+    hidden = (browser := site.stranger()).hidden("/sign-in")
+
+    def guess(address: str) -> int:
+        form = {**hidden, "name": "admin", "password": "wrong"}
+        return browser.client.post("/sign-in", data=form, environ_overrides={"REMOTE_ADDR": address}).status_code
+
+    assert [guess(f"2001:db8:0:7:{number:x}::1") for number in range(PER_NAME + 1)] == [422] * PER_NAME + [429]
+    assert guess("2001:db8:0:8::1") == 422
+    assert [guess(f"::ffff:192.0.2.{number}") for number in range(PER_NAME + 1)] == [422] * (PER_NAME + 1)
+    program = {"headers": {"Authorization": "Bearer cb_wrong"}}
+    for number in range(PER_ADDRESS):
+        browser.client.get("/api/v1/jobs", **program, environ_overrides={"REMOTE_ADDR": f"2001:db8:1::{number:x}"})
+    assert "Retry-After" in browser.client.get("/api/v1/jobs", **program, environ_overrides={"REMOTE_ADDR": "2001:db8:1::ffff"}).headers
+
+
+def test_guesses_from_many_addresses_are_limited_and_do_not_lock_the_user_out(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(throttle, "PER_NAME_ELSEWHERE", 7)
+    password = ensure_admin()
+    home = {"REMOTE_ADDR": "198.51.100.1"}
+    hidden = (browser := site.stranger()).hidden("/sign-in")
+
+    def sign_in(given: str | None, **environ: str) -> int:
+        form = {**hidden, "name": "admin", "password": given}
+        return browser.client.post("/sign-in", data=form, environ_overrides=environ).status_code
+
+    browser.client.post("/sign-in", data={**hidden, "name": "admin", "password": password}, environ_overrides=home)
+    hidden = (browser := site.stranger()).hidden("/sign-in")
+    assert [sign_in("wrong", REMOTE_ADDR=f"192.0.2.{number}") for number in range(8)] == [422] * 7 + [429]
+    assert sign_in(password, REMOTE_ADDR="192.0.2.99") == 429
+    assert sign_in(password, **home) == 303
+
+
 def test_right_passwords_count_for_nothing(site: Site) -> None:
     password = ensure_admin()
     for _ in range(PER_NAME + 1):

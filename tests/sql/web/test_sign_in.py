@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import select, update
 
-from src.operations.people import users
+from src.operations.people import sessions, users
 from src.operations.people.models import ApiToken, BrowserSession, FailedSignIn, SignInLink, User
 from src.operations.people.sessions import one_time_link
 from src.operations.people.tokens import create_token
@@ -174,3 +174,34 @@ def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites(site: Site) -> No
     assert "SameSite=Lax" in cookie
     over_tls = site.app.test_client().get(_path(one_time_link("http://localhost")), base_url="https://localhost").headers["Set-Cookie"]
     assert "Secure" in over_tls
+
+
+def test_a_new_password_gives_this_browser_another_session_and_ends_all_others(site: Site) -> None:
+    password = ensure_admin()
+    browser, thief, other = site.stranger(), site.stranger(), site.stranger()
+    for each in (browser, other):
+        each.fill_in("/sign-in", name="admin", password=password)
+    name = site.app.config["SESSION_COOKIE_NAME"]
+    stolen = browser.client.get_cookie(name)
+    assert stolen is not None
+    thief.client.set_cookie(stolen.key, stolen.value)
+    link = sessions.one_time_link("")
+    changed = browser.fill_in("/account", action="/account/password", old=password, new="another pass word", again="another pass word")
+    assert changed.status_code == 303
+    assert browser.get("/").status_code == 200
+    assert [each.get("/").status_code for each in (thief, other)] == [303, 303]
+    site.stranger().get(link)
+    with read() as session:
+        assert [one.by_link for one in sessions.listed(session)] == [False]
+    # A session that began with a link may not set a password twice without the first one.
+    assert "Current password" in browser.get("/account").text
+
+
+def test_signing_in_again_ends_the_session_before(site: Site) -> None:
+    password = ensure_admin()
+    browser = site.stranger()
+    browser.fill_in("/sign-in", name="admin", password=password)
+    browser.fill_in("/sign-in", name="admin", password=password)
+    browser.get(sessions.one_time_link(""))
+    with read() as session:
+        assert [one.by_link for one in sessions.listed(session)] == [True]
