@@ -22,7 +22,7 @@ from ...operations.workflows.workflow_request import RerunBody, WorkflowBody, re
 from ...sql import database
 from ..auth import allow, visitor
 from ..http.json_bodies import Answer, answer, read_json, read_limit
-from ..live.job_watcher import TooManyStreams
+from ..live.stream_room import TooManyStreams
 from ..live.workflow_stream import stream
 from .requests.routes import KEY, SUBMITTED, Routes, Tag
 

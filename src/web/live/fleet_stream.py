@@ -13,7 +13,7 @@ from ...logs import get_logger
 from ...operations.fleet.fleet_events import Cursor, EventFilter, FleetEvent, Journal
 from ...sql import database, outages
 from ...sql.clock import now
-from .job_watcher import TooManyStreams
+from .stream_room import StreamRoom
 
 log = get_logger(__name__)
 
@@ -60,16 +60,19 @@ class FleetTailer:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._room = StreamRoom()
         self._feeds: list[Feed] = []
         self._running = False
 
     @contextmanager
     def feed(self, filter: EventFilter, *, after: Cursor | None = None) -> Iterator[Feed]:
         """Feed a stream with events from now on, or after a cursor. Raises TooManyStreams."""
-        feed = Feed(filter)
+        with self._room.enter(MAX_STREAMS), self._fed(Feed(filter), after) as feed:
+            yield feed
+
+    @contextmanager
+    def _fed(self, feed: Feed, after: Cursor | None) -> Iterator[Feed]:
         with self._lock:
-            if len(self._feeds) >= MAX_STREAMS:
-                raise TooManyStreams
             self._feeds.append(feed)  # before its own poll: nothing in between is lost
         try:
             with database.read() as session:

@@ -24,6 +24,7 @@ from ...jobs.read import queries
 from ...logs import get_logger
 from ...operations.jobs.rows import Job, LogLine
 from ...sql import database, outages
+from .stream_room import StreamRoom
 
 log = get_logger(__name__)
 
@@ -40,10 +41,6 @@ MAX_AGE_S = 45.0
 SPREAD = 0.2
 #: maximum open streams per web process: each holds a thread (src/up/gunicorn_conf.py), and some must stay free. Further clients poll
 MAX_STREAMS = 56
-
-
-class TooManyStreams(Exception):
-    """The stream limit of this process is reached."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +93,7 @@ class Tailer:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._room = StreamRoom()
         self._watches: dict[Watch, object] = {}  # last state sent per stream
         self._running = False
 
@@ -103,18 +101,17 @@ class Tailer:
     def watch(self, id: str, *, after: Place | None = None) -> Iterator[Watch]:
         """Watch a job, and its log after that position; the current state comes first. Raises TooManyStreams."""
         watch = Watch(id, after)
-        with self._lock:
-            if len(self._watches) >= MAX_STREAMS:
-                raise TooManyStreams
-            self._watches[watch] = None
-            if not self._running:
-                self._running = True
-                threading.Thread(target=self._look_on, name="tailer", daemon=True).start()
-        try:
-            yield watch
-        finally:
+        with self._room.enter(MAX_STREAMS):
             with self._lock:
-                del self._watches[watch]
+                self._watches[watch] = None
+                if not self._running:
+                    self._running = True
+                    threading.Thread(target=self._look_on, name="tailer", daemon=True).start()
+            try:
+                yield watch
+            finally:
+                with self._lock:
+                    del self._watches[watch]
 
     def _look_on(self) -> None:
         while True:

@@ -5,7 +5,6 @@ Few viewers watch workflows, so each stream polls by itself. The number of strea
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -17,7 +16,8 @@ from ...jobs.control import workflows
 from ...jobs.control.workflows import Found
 from ...logs import get_logger
 from ...sql import database, outages
-from .job_watcher import HEARTBEAT_S, TooManyStreams, lifetime
+from .job_watcher import HEARTBEAT_S, lifetime
+from .stream_room import StreamRoom
 
 log = get_logger(__name__)
 
@@ -28,15 +28,13 @@ MAX_STREAMS = 8
 #: last event: the browser closes the stream
 DONE = "done"
 
-_room = threading.BoundedSemaphore(MAX_STREAMS)
+_room = StreamRoom()
 
 
 def stream(id: str, render: Callable[[Found], str], *, event: str | None = None) -> Response:
     """Stream a workflow's changes, formatted by `render`, then `done`. Raises TooManyStreams."""
-    if not _room.acquire(blocking=False):
-        raise TooManyStreams
     open = ExitStack()
-    open.callback(_room.release)
+    open.enter_context(_room.enter(MAX_STREAMS))
 
     def messages() -> Iterator[str]:
         with open:

@@ -16,7 +16,7 @@ from ...operations.workflows.critical_path import critical_path
 from ...sql import database
 from ...sql.clock import now
 from ..auth import allow, visitor
-from ..live.job_watcher import TooManyStreams
+from ..live.stream_room import TooManyStreams
 from ..live.workflow_stream import stream
 from ..render.graphics.workflow_gantt import draw_gantt
 from ..render.graphics.workflow_graph import draw

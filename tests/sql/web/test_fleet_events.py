@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import timedelta
 from typing import Any
 
@@ -175,6 +176,17 @@ def test_the_number_of_streams_is_limited_and_a_wrong_id_is_refused(site: Site, 
     with Events(program):
         assert program.get("/api/v1/events").status_code == 503
     assert program.client.get("/api/v1/events", headers={**program.headers, "Last-Event-ID": "x"}).status_code == 422
+
+
+def test_one_caller_leaves_streams_to_others(site: Site) -> None:
+    greedy, other = site.program(), site.program()
+    with ExitStack() as open:
+        for _ in range(fleet_stream.MAX_STREAMS - 1):
+            open.enter_context(Events(greedy))
+        assert greedy.get("/api/v1/events").status_code == 503
+        open.enter_context(Events(other))
+    with Events(greedy):
+        pass
 
 
 def test_a_slow_reader_is_told_that_events_were_left_out(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -178,19 +178,16 @@ def test_a_stream_tells_each_change_and_the_end(site: Site, monkeypatch: pytest.
     with Stream(site.browser(), f"/api/v1/workflows/{accepted['id']}/events") as stream:
         assert re.match(r'event: workflow\ndata: {"id": "', stream.message())
         stream.rest()
-    eventually(lambda: workflow_stream._room._value == workflow_stream.MAX_STREAMS, what="every stream gives its room back")
+    eventually(lambda: workflow_stream._room.open == 0, what="every stream gives its room back")
 
 
-def test_a_client_polls_when_all_streams_are_taken(site: Site) -> None:
+def test_a_client_polls_when_all_streams_are_taken(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workflow_stream, "MAX_STREAMS", 1)
     id, visit = _submitted(site.program())["id"], site.browser()
-    taken = [workflow_stream._room.acquire(blocking=False) for _ in range(workflow_stream.MAX_STREAMS)]
-    try:
-        assert all(taken)
+    with workflow_stream._room.enter(1):
         answer = visit.get(f"/workflows/{id}/events")
         assert answer.status_code == 503
         assert f'hx-get="/workflows/{id}/live" hx-trigger="every 3s"' in answer.text
-    finally:
-        workflow_stream._room.release(len(taken))
     assert '<hx-partial hx-target="#workflow"' in visit.get(f"/workflows/{id}/live").text
 
 

@@ -18,7 +18,8 @@ from ....operations.people import caller, permissions
 from ....operations.people.roles import Role
 from ...auth import allow
 from ...live.fleet_stream import tailer
-from ...live.job_watcher import HEARTBEAT_S, TooManyStreams, lifetime
+from ...live.job_watcher import HEARTBEAT_S, lifetime
+from ...live.stream_room import TooManyStreams
 from ..requests.routes import Header, Routes, Tag
 
 api = Routes(Tag.FLEET)

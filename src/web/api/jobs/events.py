@@ -18,7 +18,8 @@ from ....operations.people.roles import Role
 from ....sql import database
 from ...auth import allow
 from ...live.job_stream import Message, stream
-from ...live.job_watcher import News, TooManyStreams
+from ...live.job_watcher import News
+from ...live.stream_room import TooManyStreams
 from ..requests.routes import Routes, Tag
 
 api = Routes(Tag.JOBS)

@@ -23,7 +23,8 @@ from ....sql import database
 from ....sql.clock import now
 from ...auth import allow
 from ...live.job_stream import Message, stream
-from ...live.job_watcher import News, TooManyStreams
+from ...live.job_watcher import News
+from ...live.stream_room import TooManyStreams
 
 blueprint = Blueprint("jobs", __name__)
 
