@@ -178,3 +178,10 @@ def test_a_common_password_is_refused_on_the_page(site: Site) -> None:
         answer = browser.fill_in("/account", action="/account/password", new=password, again=password)
         assert answer.status_code == 422
         assert "too easy to guess" in in_words(answer.text)
+
+
+@pytest.mark.parametrize("number", [2**63, 10**30, int("9" * 4_000)], ids=["just too large", "large", "huge"])
+@pytest.mark.parametrize("path", ["/jobs/views/{}/delete", "/admin/tokens/{}/revoke", "/admin/sessions/{}/end", "/account/tokens/{}/revoke", "/account/sessions/{}/end"])  # fmt: skip
+def test_a_number_that_no_database_holds_names_nothing(site: Site, path: str, number: int) -> None:
+    browser = site.browser()
+    assert browser.client.post(path.format(number), data=browser.hidden("/account", action="/account/password")).status_code == 404

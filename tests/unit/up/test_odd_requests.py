@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
+from typing import cast
 
 import pytest
 
+from src.formats.url_segments import unescape
+from src.web.http.requests.path_segments import QuotedSegments
 from tests.harness.waiting import eventually
-from tests.unit.up.test_slow_clients import Site, is_ended, site
+from tests.unit.up.test_slow_clients import Application, Site, is_ended, site
 
 __all__ = ["site"]  # the fixture
 
@@ -32,6 +35,21 @@ def test_the_headers_of_a_proxy_reach_the_application() -> None:
         assert client.recv(20).startswith(b"HTTP/1.1 200 OK")
     assert (seen["HTTP_X_FORWARDED_FOR"], seen["HTTP_X_FORWARDED_PROTO"]) == ("192.0.2.1, 198.51.100.7", "https")
     assert "HTTP_X_REMOTE_USER" not in seen  # with underscores it would stand for a header that a proxy overwrites
+
+
+@pytest.mark.parametrize("target", [b"/api/v1/jobs/a%2Fb%2E/stack?x=%2F", b"http://x/api/v1/jobs/a%2fb%2E/stack"])
+def test_a_slash_within_a_segment_reaches_the_application(target: bytes) -> None:
+    paths: list[str] = []
+
+    def note(environ: dict[str, str], start: Callable[..., object]) -> list[bytes]:
+        paths.append(environ["PATH_INFO"])
+        start("200 OK", [("Content-Length", "2")])
+        return [b"ok"]
+
+    with ExitStack() as stack:
+        client = Site(stack, cast(Application, QuotedSegments(note))).connect(b"GET " + target + b" HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert client.recv(20).startswith(b"HTTP/1.1 200 OK")
+    assert [unescape(path.split("/")[4]) for path in paths] == ["a/b."]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from flask import Flask
-from werkzeug.routing import UnicodeConverter
+from werkzeug.routing import IntegerConverter, Map, UnicodeConverter
 
 from ....formats.url_segments import escape, unescape
 
@@ -29,6 +29,13 @@ class Segment(UnicodeConverter):
         return super().to_url(escape(str(value)))
 
 
+class Number(IntegerConverter):
+    """URL converter `<int:name>`: numbers that a database can hold; a larger one names nothing."""
+
+    def __init__(self, map: Map) -> None:
+        super().__init__(map, max=2**63 - 1)
+
+
 class QuotedSegments:
     """WSGI middleware: keep a percent-encoded slash inside its segment."""
 
@@ -36,7 +43,7 @@ class QuotedSegments:
         self._app = app
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        raw = environ.get("RAW_URI", "")
+        raw = environ.get("RAW_URI") or environ.get("REQUEST_URI", "")  # gunicorn's name, and waitress's
         if _QUOTED_SLASH.search(raw) or "%2e" in raw.lower():
             path = _QUOTED_SLASH.sub("~2F", _BEFORE_PATH.sub("", raw).partition("?")[0])
             path = _QUOTED_DOTS.sub(lambda found: "~2E" * len(unquote_to_bytes(found[0])), path)
@@ -47,5 +54,6 @@ class QuotedSegments:
 
 def init(app: Flask) -> None:
     """Install the converter and the middleware; call before any route is added."""
+    app.url_map.converters["int"] = Number
     app.url_map.converters["default"] = app.url_map.converters["string"] = Segment
     app.wsgi_app = QuotedSegments(app.wsgi_app)  # type: ignore[method-assign]
