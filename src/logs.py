@@ -10,6 +10,7 @@ from typing import Any
 
 import structlog
 
+from .formats.control_characters import on_one_line, visible
 from .settings import get_settings
 
 #: characters of a traceback kept in the log
@@ -43,6 +44,7 @@ def configure_logs() -> None:
             _add_facts,
             _add_job,  # here and not when the event is created, so that lines of libraries are covered too
             structlog.processors.ExceptionRenderer(_bounded_traceback),
+            *([_escape] if readable else []),  # JSON escapes by itself
             lambda logger, method, event: _added.mask(last(logger, method, event)),
         ],
     )
@@ -117,6 +119,13 @@ def _add_facts(_logger: Any, _method: str, event: Any) -> Any:
     return event
 
 
+def _escape(_logger: Any, _method: str, event: Any) -> Any:
+    """Escape control characters, so that a name or a path can neither forge a line nor command the terminal."""
+    return {
+        name: (visible if name == "exception" else on_one_line)(value) if isinstance(value, str) else value for name, value in event.items()
+    }
+
+
 def _add_job(_logger: Any, _method: str, event: Any) -> Any:
     owner = None if _added.find is None else _added.find()
     if owner is None:
@@ -137,6 +146,7 @@ if not structlog.is_configured():
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="%Y-%m-%d %H:%M:%S", utc=False),
             structlog.processors.ExceptionRenderer(_bounded_traceback),
+            _escape,
             structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
         ],
         logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),  # a command's output for scripts goes to standard output

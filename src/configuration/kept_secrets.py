@@ -11,14 +11,18 @@ from pathlib import Path
 
 #: settings that are secret as a whole
 SECRET_FIELDS = {"secret_key"}
+#: the start of a further URL of a list; a password may contain the separator
+_NEXT_URL = re.compile(r"(;\s*(?=[a-z][a-z0-9+.-]*://))", re.IGNORECASE)
+_PASSWORD = re.compile(r"(//[^:/@\s]*):.*@", re.DOTALL)
+_PARAMETER = re.compile(r"([?&][^=&#]*(?:password|passwd|secret|token)[^=&#]*=)[^&#]*", re.IGNORECASE)
 
 
 def masked(name: str, value: object) -> str:
-    """A value fit to be shown: keys are hidden, and passwords in URLs up to the last @ of each."""
+    """A value fit to be shown: keys are hidden, and passwords in URLs up to the last @ of each, and in their parameters."""
     text = str(value)
     if name in SECRET_FIELDS and text:
         return "•••"
-    return ";".join(re.sub(r"(//[^:/@\s]*):\S*@", r"\1:•••@", url) for url in text.split(";"))
+    return "".join(_PARAMETER.sub(r"\1•••", _PASSWORD.sub(r"\1:•••@", url)) for url in _NEXT_URL.split(text))
 
 
 def kept_secret(path: Path, *, make: Callable[[], str] = lambda: secrets.token_urlsafe(32)) -> str:

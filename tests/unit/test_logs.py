@@ -16,6 +16,7 @@ import structlog
 import src.web
 from src.logs import TRACEBACK_LIMIT, configure_logs, get_logger
 from src.settings import get_settings
+from src.up.data.log_files import readable
 from tests.harness import ROOT
 
 PLANTED = "plant3d-s3cret"
@@ -90,3 +91,35 @@ except ValueError:
     assert "ValueError: no" in said.stderr
     assert said.stdout == ""
     assert PLANTED not in said.stderr
+
+
+EVIL = "job\n2026-01-01 [info] forged \x1b[2J\x1b]0;title\x07\r\x9b31m"
+
+
+def test_a_name_can_neither_forge_a_line_nor_command_the_terminal() -> None:
+    with logged() as written, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CALLBOARD_LOG_FORMAT", "console")
+        get_settings.cache_clear()
+        configure_logs()
+        get_logger("src.web.http.errors").error("request_failed", path=EVIL)
+        logging.getLogger("team").error("from %s", EVIL)
+        assert len(written.getvalue().splitlines()) == 2
+        try:
+            raise ValueError(EVIL)
+        except ValueError:
+            get_logger("src.web.http.errors").exception("request_failed")
+    printed = written.getvalue()
+    assert printed.count("forged") == 3
+    assert not set(printed) & set("\x07\r\x9b")
+    assert "\x1b[2J" not in printed
+    assert "\x1b]" not in printed
+
+
+def test_logs_are_shown_without_commands_to_the_terminal() -> None:
+    event = json.dumps({"event": f"from {EVIL}", "level": "info", "path": EVIL, "exception": f"trace\n  {EVIL}"})
+    shown, *trace = readable(event).split("\n")
+    assert trace[0] == "trace"
+    assert "forged" in shown
+    assert not set(readable(event)) & set("\x1b\x07\r\x9b")
+    assert readable("a \x1b[31mred\x1b[0m line \x1b[2J") == "a \x1b[31mred\x1b[0m line \\x1b[2J\x1b[0m"
+    assert readable("{\x1b[2J") == "{\\x1b[2J"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from ..errors import UpError
 __all__ = ["env_file_lines", "masked", "origin", "read_settings", "unknown_variables"]
 
 ENV_FILE = Path(".env")
+#: the part of a line before its value, which may be a password
+_START = re.compile(r"(export\s+)?[\w.-]{0,60}\s*=?")
 #: CALLBOARD_ variables that `run` and `./run up` set for their own processes; not settings
 OWN = {f"{PREFIX}{name}" for name in ("CALLED_FROM", "BEGUN_AT", "UP_FOLDER", "WEB_FD", "MAILBOX_FD", "PULSE_FD", "ANSWER_FD")}
 
@@ -48,9 +51,9 @@ def env_file_lines() -> dict[str, int]:
         ) from None
     broken = [binding.original for binding in bindings if binding.error]
     if broken:
-        line = broken[0].string.strip().splitlines()[0]
+        line = _START.match(broken[0].string.strip())
         raise UpError(
-            f"Line {broken[0].line} of .env is not NAME=value:  {line}\nFix that line (quote values that contain spaces or #): nano +{broken[0].line} .env"
+            f"Line {broken[0].line} of .env is not NAME=value:  {line and line[0]}…\nFix that line (quote values that contain spaces or #): nano +{broken[0].line} .env"
         )
     return {binding.key.upper(): binding.original.line for binding in bindings if binding.key and binding.value}
 

@@ -8,6 +8,8 @@ import shutil
 from collections import deque
 from pathlib import Path
 
+from ...formats.control_characters import coloured, on_one_line, visible
+
 #: gunicorn events below warning
 _GUNICORN = re.compile(r"\[[^]]+\] \[\d+\] \[(INFO|DEBUG)\]")
 #: size in bytes at which a log file is rotated to NAME.log.1
@@ -73,19 +75,18 @@ def last_lines(path: Path, count: int) -> list[str]:
 
 
 def readable(line: str) -> str:
-    """Format a JSON log event as one short line; other lines are unchanged."""
+    """Format a JSON log event as one short line; in other lines only control characters are escaped. Colours stay."""
     if not line.startswith("{"):
-        return line
+        return coloured(line)
     try:
         event = json.loads(line)
         time = str(event.pop("timestamp", ""))[11:19]
         level = str(event.pop("level", "info"))
         what = str(event.pop("event", ""))
     except (ValueError, AttributeError):
-        return line
+        return coloured(line)
     event.pop("logger", None)
     trace = event.pop("exception", None)
     fields = " ".join(f"{name}={value}" for name, value in event.items())
-    return " ".join(part for part in (time, "" if level == "info" else level.upper(), what, fields) if part) + (
-        f"\n{trace}" if trace else ""
-    )
+    said = " ".join(part for part in (time, "" if level == "info" else level.upper(), what, fields) if part)
+    return on_one_line(said) + (f"\n{visible(str(trace))}" if trace else "")

@@ -44,6 +44,19 @@ def test_a_line_that_is_no_assignment_is_shown() -> None:
         configuration.read_settings()
 
 
+@pytest.mark.parametrize(
+    "line",
+    ["CALLBOARD_SECRET_KEY='s3cret-key", "CALLBOARD_SECRET_KEY s3cret-key", 'export CALLBOARD_DATABASE_URL = "postgresql://u:s3cret@h'],
+)
+def test_a_line_that_is_no_assignment_is_shown_without_what_may_be_a_password(line: str) -> None:
+    Path(".env").write_text(f"{line}\n")
+
+    with pytest.raises(UpError, match=r"Line 1 of \.env") as caught:
+        configuration.read_settings()
+    assert "CALLBOARD_" in str(caught.value)
+    assert "s3cret" not in str(caught.value)
+
+
 @pytest.mark.parametrize("make", [lambda path: path.mkdir(), lambda path: path.write_bytes(b"CALLBOARD_PORT=\xff\xfe\n")])
 def test_an_invalid_env_file_is_reported(make) -> None:  # type: ignore[no-untyped-def]
     make(Path(".env"))
@@ -73,4 +86,14 @@ def test_secrets_are_hidden() -> None:
     assert "s3cret" not in configuration.masked("broker_url", two_hosts)
     assert configuration.masked("broker_url", two_hosts).count("•••") == 2
     assert "p" not in configuration.masked("secret_key", "pppp")
+    for url in (
+        "postgresql://u:s3cret;more@h/db",
+        "postgresql://u:s3 cret s3cret@h/db",
+        "postgresql://h/db?user=u&password=s3cret",
+        "postgresql://u:p@h/db?sslmode=require&sslpassword=s3cret&x=1",
+        "amqp://u:p;s3cret@h/; amqp://u:s3cret@k/",
+    ):
+        assert "cret" not in configuration.masked("database_url", url)
+        assert "more" not in configuration.masked("database_url", url)
+        assert "h/" in configuration.masked("database_url", url)
     assert configuration.masked("host", "127.0.0.1") == "127.0.0.1"
