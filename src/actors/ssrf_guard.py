@@ -17,10 +17,17 @@ from typing import Any
 #: IPv6 ranges that embed an IPv4 address, which is the one to check
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
-#: ranges that Python counts as global: former site-local addresses, documentation, SRv6, local NAT64, 6to4 relays
+#: interface identifiers of ISATAP, which embed one as well; their bit for "global" varies
+_ISATAP, _GLOBAL_BIT = 0x0000_5EFE, 0x0200_0000
+#: ranges that Python counts as global: former site-local addresses, documentation, SRv6, local NAT64, 6to4 relays, protocol assignments,
+#: name servers for private addresses, and the address at which a machine in Azure reads its own configuration
 _NOT_PUBLIC = [
-    ipaddress.ip_network(each) for each in ("fec0::/10", "3fff::/20", "5f00::/16", "64:ff9b:1::/48", "192.88.99.0/24", "100::/64")
-]
+    ipaddress.ip_network(each)
+    for each in (
+        "fec0::/10", "3fff::/20", "5f00::/16", "64:ff9b:1::/48", "100::/64", "2620:4f:8000::/48", "192.0.0.0/24", "192.31.196.0/24",
+        "192.52.193.0/24", "192.88.99.0/24", "192.175.48.0/24", "168.63.129.16/32",
+    )
+]  # fmt: skip
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -50,7 +57,7 @@ def is_public(address: Address) -> bool:
     """True for a public address, also if it embeds an IPv4 address."""
     if isinstance(address, ipaddress.IPv6Address):
         hidden = address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else None)
-        if hidden is None and address in _NAT64:
+        if hidden is None and (address in _NAT64 or (int(address) >> 32) & 0xFFFF_FFFF & ~_GLOBAL_BIT == _ISATAP):
             hidden = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
         if hidden is not None:
             return is_public(hidden)

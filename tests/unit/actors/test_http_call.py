@@ -106,6 +106,8 @@ def test_a_private_address_is_refused_before_anything_is_sent(server: Server) ->
         ("255.255.255.255", False), ("::", False), ("::1", False), ("fe80::1", False), ("fe80::1%eth0", False), ("fc00::1", False), ("ff02::1", False),
         ("::ffff:10.0.0.1", False), ("::ffff:93.184.216.34", True), ("2002:0a00:0001::1", False), ("64:ff9b::a00:1", False), ("64:ff9b::5db8:d822", True),
         ("192.0.2.1", False), ("198.18.0.1", False), ("2001:db8::1", False),
+        ("168.63.129.16", False), ("192.0.0.9", False), ("192.31.196.1", False), ("192.52.193.1", False), ("192.175.48.1", False),
+        ("2620:4f:8000::1", False), ("2a00:1450::5efe:10.0.0.1", False), ("2a00:1450::200:5efe:10.0.0.1", False), ("2a00:1450::5efe:93.184.216.34", True),
         ("fec0::1", False), ("3fff::1", False), ("5f00::1", False), ("64:ff9b:1::1", False), ("192.88.99.1", False), ("100::1", False),
     ],
 )  # fmt: skip
