@@ -131,6 +131,10 @@ class Signature(Parameters):
             raise invalid({str(self._extra): "Enter an object."})
         return args, {**named, **extra}
 
+    def hides(self, name: str) -> bool:
+        """True if the argument of this name is secret, also one that **kwargs takes."""
+        return name in self.secrets or (self._extra in self.secrets and name not in self.parameters)
+
     def converts(self, name: str | None) -> bool:
         """True if this parameter's values are converted from JSON for the call; None: a parameter without a name."""
         return name in self._converted or (self._extra in self._converted and name not in self.parameters)
@@ -257,9 +261,9 @@ class Signature(Parameters):
         return self._adapters[name]
 
     def _sealed(self, name: str | None, value: Any) -> Any:
-        if name not in self.secrets or _awaits_result(value):
+        if name not in self.secrets:
             return value
-        return secrets.seal(to_jsonable_python(stored_arguments.reveal(value), inf_nan_mode="constants"), f"{self.name}.{name}")
+        return _seal_around_results(to_jsonable_python(stored_arguments.reveal(value), inf_nan_mode="constants"), f"{self.name}.{name}")
 
     def _opened(self, values: dict[str, Any]) -> dict[str, Any]:
         """The bound values, unsealed; raises InvalidArguments."""
@@ -267,7 +271,7 @@ class Signature(Parameters):
 
     def _open(self, name: str, value: Any) -> Any:
         try:
-            return secrets.unseal(value, f"{self.name}.{name}")
+            return _unseal_parts(secrets.unseal(value, f"{self.name}.{name}"), f"{self.name}.{name}")
         except secrets.Unopenable:
             raise invalid({name: _UNOPENABLE}) from None
 
@@ -297,6 +301,24 @@ def _drop_secret_defaults(schema: Any) -> None:
 def _documentation(function: Callable[..., Any], name: str) -> tuple[str, str]:
     first, _, rest = (inspect.getdoc(function) or "").strip().partition("\n")
     return first.rstrip(".") or name.replace("_", " ").strip().capitalize(), rest.strip()
+
+
+def _seal_around_results(value: Any, place: str) -> Any:
+    """Seal a value; of one that contains placeholders for results, seal the other parts, since the whole does not exist yet."""
+    if not _awaits_result(value):
+        return secrets.seal(value, place)
+    if isinstance(value, dict) and not placeholders.is_one(value):
+        return {name: _seal_around_results(each, place) for name, each in value.items()}
+    return [_seal_around_results(each, place) for each in value] if isinstance(value, list) else value
+
+
+def _unseal_parts(value: Any, place: str) -> Any:
+    if secrets.is_sealed(value):
+        with suppress(secrets.Unopenable):  # an ordinary value that only looks like one
+            return secrets.unseal(value, place)
+    if isinstance(value, dict):
+        return {name: _unseal_parts(each, place) for name, each in value.items()}
+    return [_unseal_parts(each, place) for each in value] if isinstance(value, list) else value
 
 
 def _awaits_result(value: Any) -> bool:

@@ -47,6 +47,11 @@ def resolve_some(value: Any, outcomes: Mapping[str, Mapping[str, Any]]) -> Any:
     return value
 
 
+def is_one(value: Any) -> bool:
+    """True if the value is itself a placeholder."""
+    return isinstance(value, Mapping) and len(value) == 1 and (RESULT in value or OUTCOME in value)
+
+
 def occur(value: Any) -> bool:
     """True if a JSON value contains a placeholder, or the look of one."""
     return any(True for _ in _found(value))
@@ -60,7 +65,7 @@ def _partly(kind: str, steps: Any, get: Callable[[str], Any], known: Collection[
 
 def _found(value: Any) -> Iterator[tuple[str, Any]]:
     if isinstance(value, Mapping):
-        if len(value) == 1 and (RESULT in value or OUTCOME in value):
+        if is_one(value):
             yield next(iter(value.items()))
             return
         value = list(value.values())

@@ -289,4 +289,4 @@ def arguments(draft: Draft) -> tuple[list[Any], dict[str, Any]]:
         return draft.args, draft.kwargs
     names = signature.positional_names(len(draft.args))
     args = [MASK if index < len(names) and names[index] in signature.secrets else value for index, value in enumerate(draft.args)]
-    return args, {name: MASK if name in signature.secrets else value for name, value in draft.kwargs.items()}
+    return args, {name: MASK if signature.hides(name) else value for name, value in draft.kwargs.items()}

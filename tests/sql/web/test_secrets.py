@@ -15,11 +15,16 @@ from sqlalchemy import select, text
 import tests.actors.web as acting
 from src.actor_schema.signature import Signature
 from src.actors.arithmetic import add
+from src.broker.recover.dead_letter_contents import Letter
 from src.jobs.control.held import hold_foreign
+from src.jobs.core import placeholders
 from src.jobs.core.errors import InvalidArguments
 from src.jobs.core.models import Job
 from src.jobs.read import queries
+from src.operations.jobs.documents import job_documents
 from src.operations.people.roles import Role
+from src.operations.schedules import schedule_documents
+from src.schedules.rows.drafts import Draft
 from src.settings import get_settings
 from src.sql.database import read, write
 from tests.harness.site import Site
@@ -154,3 +159,37 @@ def test_a_seal_opens_for_its_own_parameter_only(site: Site) -> None:
     answer = site.program().post("/api/v1/jobs", {"actor": "unlock", "kwargs": {"key": "x", "login": job.args[0]}})
     assert answer.status_code == 422
     assert "for another parameter" in json.dumps(answer.get_json())
+
+
+def test_a_secret_beside_the_result_of_an_earlier_step_is_sealed(site: Site) -> None:
+    login = {"user": {"$result_of": "a"}, "password": PLANTED}
+    steps = [
+        {"name": "a", "actor": "add", "args": [1, 2]},
+        {"name": "b", "actor": "unlock", "kwargs": {"key": {"$result_of": "a"}, "login": login}},
+    ]
+    assert site.program().post("/api/v1/workflows", {"name": "flow", "steps": steps}).status_code == 202
+    with site.database.engine.connect() as connection:
+        kept = [connection.execute(table.select()).all() for table in Job.metadata.sorted_tables]
+    assert "$result_of" in str(kept)
+    assert PLANTED not in str(kept)
+
+    signature = Signature.of(acting.unlock)
+    waiting = signature.seal([], {"key": PLANTED, "login": login})
+    released = signature.seal([], placeholders.resolve(waiting[1], {"a": {"result": "ann"}}))
+    assert PLANTED not in str([waiting, released])
+    _, kwargs = signature.coerce(*released)
+    assert (kwargs["login"].user, kwargs["login"].password.get_secret_value()) == ("ann", PLANTED)
+    assert PLANTED in signature.secret_texts(*released)
+
+
+def test_a_secret_among_named_arguments_of_any_name_is_masked() -> None:
+    @dramatiq.actor(actor_name="keep_secrets", broker=acting.unlock.broker)
+    def keep(*each: SecretStr, **more: SecretStr) -> None: ...
+
+    try:
+        letter = Letter("k", "1", "keep_secrets", [PLANTED], {"any": PLANTED}, "", None, None)
+        assert PLANTED not in str(job_documents.arguments(letter))
+        draft = Draft(name="d", actor="keep_secrets", args=[PLANTED], kwargs={"any": PLANTED}, every_s=60)
+        assert PLANTED not in str(schedule_documents.arguments(draft))
+    finally:
+        del acting.unlock.broker.actors[keep.actor_name]

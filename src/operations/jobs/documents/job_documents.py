@@ -193,11 +193,14 @@ class Called(Protocol):
 
 def arguments(job: Called) -> tuple[Any, Any]:
     """The arguments with secrets masked."""
-    secrets = _secrets(job.actor)
-    if not secrets or not isinstance(job.args, list) or not isinstance(job.kwargs, Mapping):
+    try:
+        signature = Signature.of(actor_catalogue.find(job.actor or ""))
+    except UnknownActor:
         return job.args, job.kwargs
-    positional = [MASK if name in secrets else value for name, value in zip(names(job), job.args, strict=True)]
-    return positional, {name: MASK if name in secrets else value for name, value in job.kwargs.items()}
+    if not signature.secrets or not isinstance(job.args, list) or not isinstance(job.kwargs, Mapping):
+        return job.args, job.kwargs
+    positional = [MASK if name in signature.secrets else value for name, value in zip(names(job), job.args, strict=True)]
+    return positional, {name: MASK if signature.hides(name) else value for name, value in job.kwargs.items()}
 
 
 def links(job: Job) -> list[tuple[str, str]]:
@@ -219,13 +222,6 @@ def names(job: Called) -> list[str]:
 
 def _options(job: Job, *, listed: bool) -> Any:
     return {option.field: value for option, value in option_bodies.shown(job) if option.listed is listed}
-
-
-def _secrets(actor: str | None) -> frozenset[str]:
-    try:
-        return Signature.of(actor_catalogue.find(actor or "")).secrets
-    except UnknownActor:
-        return frozenset()
 
 
 def _attempt(attempt: Attempt) -> AttemptDocument:
