@@ -20,6 +20,7 @@ from ...operations.jobs.requests.job_request import checked
 #: limits of a file: one transaction submits all its rows
 MAX_BYTES = 8 * 1024 * 1024
 MAX_ROWS = 10_000
+MAX_COLUMNS = 500
 #: prefix of the outcome columns; ignored on upload, so that a downloaded file can be uploaded again
 OWN = "callboard_"
 
@@ -59,6 +60,10 @@ class Sheet:
         if not lines or not any(cell.strip() for cell in lines[0]):
             raise UnreadableSheet("The file has no header row. Download the template for the column names.")
         header = [cell.strip() for cell in lines[0]]
+        while not header[-1]:  # spreadsheets write empty columns at the end
+            header.pop()
+        if len(header) > MAX_COLUMNS:
+            raise UnreadableSheet(f"The file has {len(header)} columns; one batch takes at most {MAX_COLUMNS}.")
         self._check_header(header)
         numbered = [(number, line) for number, line in enumerate(lines[1:], start=2) if any(cell.strip() for cell in line)]
         if not numbered:

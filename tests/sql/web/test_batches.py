@@ -148,12 +148,19 @@ def test_a_result_file_is_uploaded_again_and_its_own_columns_are_ignored(visit: 
         ("x,y\n1,\u20ac\n".encode("cp1252"), "The file is not UTF-8."),
         (b"PK\0\0", "This is not a text file."),
         (b'x,y\n"1,2\n', "This is not a CSV file"),
+        (b"x,y" + b",callboard_" * 700_000 + b"\n" + b"1,2\n" * 10_000, "The file has 700002 columns; one batch takes at most 500."),
+        (b"x,y" + b"," * 8_000_000 + b",z\n1,2\n", "The file has 8000003 columns; one batch takes at most 500."),
         (b"x,y\n" + b"1,2\n" * 10_001, "The file has 10001 rows; one batch takes at most 10000."),
     ],
 )
 def test_a_file_that_is_no_table_for_the_actor_comes_back_with_the_cure(site: Site, data: bytes, told: str) -> None:
     with pytest.raises(UnreadableSheet, match=re.escape(told)):
         Sheet(Signature.of(actor_catalogue.find("add"))).read(data)
+
+
+def test_empty_columns_at_the_end_are_ignored(site: Site) -> None:
+    header, [row] = Sheet(Signature.of(actor_catalogue.find("add"))).read(b"x,y" + b"," * 16_000 + b"\n1,2" + b"," * 16_000 + b"\n")
+    assert (header, row.cells, row.problems) == (["x", "y"], ["1", "2"], ())
 
 
 def test_the_page_says_why_a_file_cannot_be_read(visit: Visit) -> None:
