@@ -21,40 +21,90 @@ WITHIN_WORDS = 4
 LONG = 6
 
 
+#: characters of a form that are searched for; the rest is compared where they are found, so that patterns stay small
+HEAD = 16
+#: characters of a secret that are masked as one; a multiple of three, because Base64 writes three bytes as four digits
+CHUNK = 900
+
+
 class Masking:
     """Masks secrets in text, also as written in a repr, in JSON, HTML, a URL, a shell command, Base64 and hexadecimal."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        self._known = {part for secret in secrets for part in _parts(secret)}
+        self._known = set(secrets)
         with _lock:
             _in_use.add(self)
 
-    # Compiled at the first text: a key of thirty lines takes a tenth of a second.
+    # Made at the first text: for a key of a thousand lines it takes a tenth of a second.
     @cached_property
-    def _pattern(self) -> re.Pattern[str] | None:
-        return _either({form for part in self._known for form in _forms(part)})
+    def _forms(self) -> Forms:
+        return Forms(form for secret in self._known for form in _forms_of(secret))
 
     @cached_property
-    def _stray_pattern(self) -> re.Pattern[str] | None:
-        return _either({form for part in self._known if len(part) >= LONG for form in _forms(part)})
+    def _stray_forms(self) -> Forms:
+        return Forms(form for secret in self._known if len(secret) >= LONG for form in _forms_of(secret) if len(form) >= LONG)
 
     def text(self, text: str) -> str:
         """Mask every secret in a text."""
-        return text if self._pattern is None else self._pattern.sub(MASK, text)
+        return self._forms.mask(text)
 
     def value(self, value: Any) -> Any:
         """Mask every secret in a JSON value, including numbers."""
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, int | float) and not isinstance(value, bool):
-            return MASK if self._pattern is not None and self._pattern.fullmatch(str(value)) else value
+            return MASK if self.text(str(value)) == MASK else value
         if isinstance(value, dict):
             return {self.text(name): self.value(each) for name, each in value.items()}
         return [self.value(each) for each in value] if isinstance(value, list | tuple) else value
 
     def stray(self, text: str) -> str:
         """Mask the long secrets only: a short one of another job may be a common word."""
-        return text if self._stray_pattern is None else self._stray_pattern.sub(MASK, text)
+        return self._stray_forms.mask(text)
+
+
+class Forms:
+    """Finds texts in a text, the longest first, whatever their case: a secret at the start of a sentence may be capitalised."""
+
+    def __init__(self, forms: Iterable[str]) -> None:
+        words: set[str] = set()
+        self._by_head: dict[str, list[str]] = {}
+        for form in sorted({each for each in forms if each}, key=len, reverse=True):
+            if len(form) < WITHIN_WORDS:
+                words.add(rf"(?<!\w){re.escape(form)}(?!\w)")
+            else:
+                self._by_head.setdefault(_lower(form[:HEAD]), []).append(_lower(form))
+        self._lengths = sorted({len(head) for head in self._by_head}, reverse=True)
+        self._words = re.compile("|".join(sorted(words, key=len, reverse=True)), re.IGNORECASE) if words else None
+        self._heads = re.compile(_either(self._by_head), re.IGNORECASE) if self._by_head else None
+
+    def mask(self, text: str) -> str:
+        """Mask every form in a text."""
+        if self._heads is not None:
+            text = self._mask_heads(text, self._heads)
+        return text if self._words is None else self._words.sub(MASK, text)
+
+    def _mask_heads(self, text: str, heads: re.Pattern[str]) -> str:
+        kept: list[str] = []
+        position = shown = 0
+        while (found := heads.search(text, position)) is not None:
+            end = self._end(text, found.start())
+            position = end or found.start() + 1
+            if end is not None:
+                if found.start() > shown or not kept:  # else another part of the same secret
+                    kept += [text[shown : found.start()], MASK]
+                shown = end
+        return "".join([*kept, text[shown:]]) if kept else text
+
+    def _end(self, text: str, start: int) -> int | None:
+        """Return the end of the longest form at this position."""
+        ends = []
+        for length in self._lengths:
+            for form in self._by_head.get(_lower(text[start : start + length]), ()):
+                if _lower(text[start : start + len(form)]) == form:
+                    ends.append(start + len(form))
+                    break  # the others are shorter
+        return max(ends, default=None)
 
 
 #: those of the attempts that run in this process
@@ -84,18 +134,30 @@ def texts(value: Any) -> Iterator[str]:
         yield value.decode("utf-8", "backslashreplace") if isinstance(value, bytes | bytearray) else str(value)
 
 
-def _parts(secret: str) -> set[str]:
-    """The secret and each of its lines: a log has it line by line."""
-    return {part for part in (secret, secret.strip(), *(line.strip() for line in secret.splitlines())) if part}
+def _forms_of(secret: str) -> Iterator[str]:
+    """The secret and each of its lines, since a log has it line by line, as programs write them."""
+    lines = {line.strip() for line in secret.splitlines()}
+    for part in {secret, secret.strip(), *lines}:
+        for chunk in _chunks(part):
+            yield from _forms(chunk)
+    if len(secret) >= LONG:
+        for chunk in {*_chunks(secret), *_chunks(secret.strip())}:
+            yield from _encoded(chunk)
+
+
+def _chunks(text: str) -> list[str]:
+    return [text[start : start + CHUNK] for start in range(0, len(text), CHUNK)]
 
 
 def _forms(part: str) -> set[str]:
     """The part as programs write it, also twice: JSON in a repr, a repr in JSON, a URL in a URL."""
+    if part.isascii() and part.isalnum():
+        return {part}
     plain = html.escape(part, quote=False)
     numbered = plain.replace('"', "&#34;").replace("'", "&#39;")  # as Jinja writes quotes
     written = {part, *_escaped(part), html.escape(part), plain, numbered, plain.encode("ascii", "xmlcharrefreplace").decode()}
     written |= {part.replace("'", "'\"'\"'"), *(unicodedata.normalize(form, part) for form in ("NFC", "NFD"))}
-    return {*written, *(again for once in written for again in _escaped(once)), *(_encoded(part) if len(part) >= LONG else ())}
+    return {*written, *(again for once in written for again in _escaped(once))}
 
 
 def _escaped(text: str) -> Iterator[str]:
@@ -115,11 +177,15 @@ def _encoded(text: str) -> Iterator[str]:
             yield encode(bytes(before) + data).decode()[first:end]
 
 
-def _either(forms: set[str]) -> re.Pattern[str] | None:
-    ordered = sorted(filter(None, forms), key=lambda form: (-len(form), form))  # longest first: a short one may be part of it
-    # Case-insensitively: a secret at the start of a sentence may be capitalised.
-    return re.compile("|".join(map(_pattern, ordered)), re.IGNORECASE) if ordered else None
+def _lower(text: str) -> str:
+    """The text in lower case, unless that has another length, as of a Turkish capital I with a dot."""
+    lower = text.lower()
+    return lower if len(lower) == len(text) else text
 
 
-def _pattern(form: str) -> str:
-    return re.escape(form) if len(form) >= WITHIN_WORDS else rf"(?<!\w){re.escape(form)}(?!\w)"
+def _either(texts: Iterable[str]) -> str:
+    """A pattern of all texts, grouped by their first character: most positions of a text fit none."""
+    groups: dict[str, list[str]] = {}
+    for text in sorted(texts, key=len, reverse=True):
+        groups.setdefault(text[0], []).append(re.escape(text[1:]))
+    return "|".join(f"{re.escape(first)}(?:{'|'.join(rest)})" for first, rest in groups.items())

@@ -7,6 +7,7 @@ import gc
 import html
 import json
 import shlex
+import time
 import unicodedata
 from collections.abc import Callable
 from urllib.parse import quote, urlencode
@@ -64,6 +65,28 @@ def test_it_is_masked_however_it_is_written(write: Callable[[str], str]) -> None
     # Base64 keeps the digit that belongs to the secret's neighbour as well, and its padding.
     rest = masked.replace(MASK, "").removeprefix("before ").removesuffix(" after")
     assert len(rest) - len(write("")) <= 3, masked
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "\n".join(base64.b64encode(bytes([number % 256, number // 256]) * 24).decode() for number in range(1_500)),
+        "0123456789abcdef/+" * 20_000,
+    ],
+    ids=["many lines", "long"],
+)
+def test_a_large_secret_is_masked_in_time(secret: str) -> None:
+    begun = time.process_time()
+    masking = Masking([secret])
+    shown = masking.text(f"<{secret}> " + "an ordinary line\n" * 10_000 + json.dumps([secret]))
+    assert time.process_time() - begun < 5
+    assert shown == f"<{MASK}> " + "an ordinary line\n" * 10_000 + f'["{MASK}"]'
+    assert [masking.text(line) for line in secret.splitlines()[5:7]] == [MASK] * len(secret.splitlines()[5:7])
+
+
+@pytest.mark.parametrize("secret", ["İstanbul-İzmir-Ankara", "ſtraße-straße-STRASSE", "Ω-ohm-K-kelvin"])
+def test_letters_of_which_case_changes_the_length(secret: str) -> None:
+    assert Masking([secret]).text(f"({secret})") == f"({MASK})"
 
 
 def test_short_secrets_are_masked_as_words_only() -> None:
