@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
 import dramatiq
-from pydantic import Field, SecretStr
+from pydantic import BeforeValidator, Field, SecretStr
 
 from ..jobs import current_job
 from ..settings import get_settings
 from .http_client import REDIRECTS, Answer, Request, call
 from .ssrf_guard import CallRefused
+
+#: headers whose values are credentials
+_CREDENTIALS = re.compile(r"auth|cookie|password|secret|session|signature|token|(?<!idempotency-)key", re.IGNORECASE)
+
+
+def _hidden(headers: Any) -> Any:
+    if not isinstance(headers, dict):
+        return headers
+    return {
+        name: SecretStr(value) if isinstance(value, str) and _CREDENTIALS.search(str(name)) else value for name, value in headers.items()
+    }
+
+
+Headers = Annotated[
+    dict[str, str | SecretStr], BeforeValidator(_hidden), Field(description="never shown; credentials among them are masked in results")
+]
 
 
 class HttpError(Exception):
@@ -42,7 +59,7 @@ def call_http(
         ),
     ],
     method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"] = "GET",
-    headers: dict[str, str] | None = None,
+    headers: Headers | None = None,
     body: Annotated[str, Field(description="as it is sent; give its Content-Type in the headers")] = "",
     authorization: Annotated[SecretStr | None, Field(description="the Authorization header; never shown")] = None,
     timeout_s: Annotated[float, Field(gt=0, le=120, description="seconds for the whole call, redirects included")] = 30,
@@ -55,7 +72,7 @@ def call_http(
     on are not. Redirects of GET and HEAD are followed. Redirects of other methods are an error that names the new
     address, except 307 and 308.
     """
-    given = dict(headers or {})
+    given = {name: value if isinstance(value, str) else value.get_secret_value() for name, value in (headers or {}).items()}
     if authorization is not None:
         given["Authorization"] = authorization.get_secret_value()
     if current_job:

@@ -285,4 +285,20 @@ def test_the_actor_tells_what_came_and_which_errors_are_worth_another_try(server
             assert failed.value.response.headers["retry-after"] == "7"
     finally:
         get_settings.cache_clear()
-    assert Signature.of(call_http).secrets == {"authorization"}
+    assert Signature.of(call_http).secrets == {"authorization", "headers"}
+
+
+@pytest.mark.parametrize("name", ["Authorization", "proxy-authorization", "Cookie", "X-Api-Key", "X-Auth-Token", "X-Hub-Signature"])
+def test_credentials_among_the_headers_are_sealed_and_masked(server: Server, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr(get_settings(), "http_allow", "127.0.0.1")
+    signature = Signature.of(call_http)
+    given = {name: "planted-word", "Content-Type": "application/json", "Idempotency-Key": "number-one"}
+    args, kwargs = signature.check((server.url,), {"headers": given})
+    assert "planted-word" not in str(kwargs)
+    call_args, call_kwargs = signature.coerce(args, kwargs)
+    assert signature.secret_texts(call_args, call_kwargs) == {"planted-word"}
+    call_http.fn(*call_args, **call_kwargs)
+    [(_, _, seen, _)] = server.seen
+    assert (seen[name.lower()], seen["content-type"], seen["idempotency-key"]) == ("planted-word", "application/json", "number-one")
+    old = signature.coerce([server.url], {"headers": given})  # of a job that an earlier release has stored
+    assert call_http.fn(*old[0], **old[1])["status"] == 200
