@@ -130,6 +130,6 @@ def test_a_followed_job_is_a_bar_at_a_terminal_and_lines_elsewhere(terminal: Ter
 
 def test_a_submission_loads_no_page() -> None:
     # Each would make every `./run submit` slower by a fifth. A new interpreter: the fork server has imported some.
-    program = "import sys; from src.operations.jobs import job_request as asking; from src.web import forms; print(sorted(name for name in sys.modules if name.startswith('src.web.pages')))"
+    program = "import sys; from src.operations.jobs.requests import job_request; from src.web import forms; print(sorted(name for name in sys.modules if name.startswith('src.web.pages')))"
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
     assert (done.returncode, done.stdout.strip()) == (0, "[]"), done.stderr
