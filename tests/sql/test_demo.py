@@ -30,7 +30,7 @@ from src.jobs.upkeep import ended_counts
 from src.schedules.rows.models import Tick
 from src.sql.database import read, write
 from src.web.render import extensions
-from src.operations.jobs import job_documents
+from src.operations.jobs.documents import job_documents
 
 history.WEEK = timedelta(hours=12)
 first, second = open_shop(), open_shop()
