@@ -70,18 +70,15 @@ def failure(broker: Broker, limits: Limits, running: Running, error: BaseExcepti
             decision = Decision(State.DEAD, str(error), exhausted=True)
         else:
             decision = decide(actor, running.delivery.options, failures, error)
-        if not spent and (decision.exhausted or decision.state is State.RETRYING):
-            pause_ms = int(report.probe_every_s * 1000) if report else 0
-            decision = Decision(
-                State.RETRYING, f"probe of the circuit breaker failed ({type(error).__name__}): no retry was spent", pause_ms
-            )
-        following = callbacks.after_failure(
-            broker, actor, running.delivery, error, exhausted=decision.exhausted, failures=failures, mask=running.job.mask
-        )
-    except Exception as problem:
-        # The actor's own retry_when failed, or a callback names an unknown actor.
+    except BaseException as problem:  # the actor's own retry_when; SystemExit must not end the thread
         log.exception("retry_decision_failed", job_id=running.job.id)
-        return end(running, State.DEAD, Outcome.FAILED, error=line, reason=f"its retry rule failed: {describe(problem)}", failures=1)
+        decision = Decision(State.DEAD, f"its retry rule failed: {describe(problem)}")
+    if not spent and (decision.exhausted or decision.state is State.RETRYING):
+        pause_ms = int(report.probe_every_s * 1000) if report else 0
+        decision = Decision(State.RETRYING, f"probe of the circuit breaker failed ({type(error).__name__}): no retry was spent", pause_ms)
+    following, missing = callbacks.after_failure(
+        broker, actor, running.delivery, error, exhausted=decision.exhausted, failures=failures, mask=running.job.mask
+    )
     _log(error, decision.state, running)
     due_us = None if decision.delay_ms is None else present_us() + decision.delay_ms * 1000
     if decision.state is State.DEAD:
@@ -91,7 +88,7 @@ def failure(broker: Broker, limits: Limits, running: Running, error: BaseExcepti
         decision.state,
         Outcome.FAILED,
         error=line,
-        reason=decision.reason,
+        reason=decision.reason + missing,
         traceback=trace(error, above=above),
         due_us=due_us,
         failures=spent,

@@ -102,8 +102,8 @@ class Executor:
             outcome = Outcome.SUCCEEDED if finished is None else finished.outcome
         except LostLease:
             log.warning("lease_was_lost", job_id=running.job.id, attempt=running.job.attempt)
-        except Exception as error:
-            # A hook's MiddlewareError, or an exception whose own methods raise: it ends this job, never the thread.
+        except BaseException as error:
+            # A hook's MiddlewareError or SystemExit, or an exception whose own methods raise: it ends this job, never the thread.
             log.exception("end_not_decided", job_id=running.job.id)
             reason = f"its end could not be decided: {describe(error)}"
             finished = end(running, State.DEAD, Outcome.FAILED, error=describe(error), reason=reason, failures=1)

@@ -36,7 +36,7 @@ def after_success(broker: Broker, actor: Actor[Any, Any], message: MessageProxy,
     following = []
     callback = options.get("on_success") or actor.options.get("on_success")
     if callback:
-        following.append(_callback(broker, callback, _plain(message), json.loads(encoded)))
+        following.append(_callback(broker, callback, message, _plain(message), json.loads(encoded)))
     target = options.get("pipe_target")
     if target is not None:
         step: Message[Any] = Message(**target)
@@ -60,10 +60,10 @@ def after_failure(
     exhausted: bool,
     failures: int,
     mask: Callable[[str], str],
-) -> list[Submission]:
-    """Return the failure callback of this attempt and, after its last retry, the actor named for that.
+) -> tuple[list[Submission], str]:
+    """Return the failure callback of this attempt and, after its last retry, the actor named for that; and why others are missing.
 
-    Raises JobsError if one cannot be stored.
+    A callback that cannot be stored does not change how the attempt ends.
     """
     options = message.options
     following = []
@@ -73,6 +73,7 @@ def after_failure(
             _callback(
                 broker,
                 callback,
+                message,
                 _plain(message),
                 {"type": type(exception).__name__, "message": storable(mask(text_of(exception)), ERROR_LIMIT)},
             )
@@ -80,10 +81,15 @@ def after_failure(
     last = options.get("on_retry_exhausted") or actor.options.get("on_retry_exhausted")
     if exhausted and last:
         most = options.get("max_retries", actor.options.get("max_retries"))
-        following.append(_callback(broker, last, _plain(message), {"retries": failures, "max_retries": most}))
-    for each in following:
-        check(each)
-    return placed(following, message.message_id)
+        following.append(_callback(broker, last, message, _plain(message), {"retries": failures, "max_retries": most}))
+    missing = []
+    for each in following[:]:
+        try:
+            check(each)
+        except JobsError as error:
+            following.remove(each)
+            missing.append(f"; its callback {each.message.actor_name} could not be submitted: {error}")
+    return placed(following, message.message_id), "".join(missing)
 
 
 def placed(following: Sequence[Submission], parent_id: str | None = None) -> list[Submission]:
@@ -96,10 +102,12 @@ def placed(following: Sequence[Submission], parent_id: str | None = None) -> lis
     return [replace(each, trace=carrier) for each in following]
 
 
-def _callback(broker: Broker, actor: str | Actor[Any, Any], *args: Any) -> Submission:
-    target = broker.get_actor(actor) if isinstance(actor, str) else actor
+def _callback(broker: Broker, actor: str | Actor[Any, Any], follows: MessageProxy, *args: Any) -> Submission:
+    name = actor if isinstance(actor, str) else actor.actor_name
+    # An actor of another deploy: its job is held in the queue of the one it follows, until a worker has that actor.
+    queue = broker.actors[name].queue_name if name in broker.actors else follows.queue_name
     return Submission(
-        Message(queue_name=target.queue_name, actor_name=target.actor_name, args=args, kwargs={}, options={}, message_id=new_id()),
+        Message(queue_name=queue, actor_name=name, args=args, kwargs={}, options={}, message_id=new_id()),
         source="callback",
     )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import partial
 from typing import Any
 
 from dramatiq import Actor, Middleware
@@ -17,8 +18,11 @@ from dramatiq.common import compute_backoff
 from dramatiq.errors import Retry
 
 from ...jobs.core.states import State
+from ...logs import get_logger
 from ...sql.clock import now
 from .errors import InvalidOption
+
+log = get_logger(__name__)
 
 #: milliseconds
 DEFAULT_MIN_BACKOFF, DEFAULT_MAX_BACKOFF = 15_000, 7 * 86_400_000
@@ -86,13 +90,15 @@ def decide(actor: Actor[Any, Any], options: dict[str, Any], failures: int, excep
 
 
 def _delay(actor: Actor[Any, Any], options: dict[str, Any], failures: int, exception: BaseException) -> int:
-    if isinstance(exception, Retry) and exception.delay is not None:
-        return max(0, min(int(exception.delay), LONGEST_DELAY))
-    asked = retry_after(exception)
-    if asked is not None:
-        return max(0, min(asked, LONGEST_DELAY))
-    if actor.options.get("backoff") is not None:
-        return max(0, min(int(actor.options["backoff"](failures, exception)), LONGEST_DELAY))
+    for rule in (_asked, retry_after, partial(_backoff, actor, failures)):
+        try:
+            found = rule(exception)
+        except BaseException:
+            # A property of a foreign class, or the actor's own function: the next rule applies, and no retry is lost.
+            log.exception("retry_delay_failed", actor=actor.actor_name)
+            continue
+        if found is not None:
+            return max(0, min(found, LONGEST_DELAY))
     if not {"min_backoff", "max_backoff"}.isdisjoint(options):
         fixed = options.get("retry_delay")  # a message's own backoff takes precedence over its actor's delay
     else:
@@ -102,6 +108,16 @@ def _delay(actor: Actor[Any, Any], options: dict[str, Any], failures: int, excep
     least = _first(options.get("min_backoff"), actor.options.get("min_backoff"), DEFAULT_MIN_BACKOFF)
     most = min(_first(options.get("max_backoff"), actor.options.get("max_backoff"), DEFAULT_MAX_BACKOFF), DEFAULT_MAX_BACKOFF)
     return compute_backoff(failures, factor=least, max_backoff=most)[1]
+
+
+def _asked(exception: BaseException) -> int | None:
+    delay = exception.delay if isinstance(exception, Retry) else None
+    return int(delay.total_seconds() * 1000) if isinstance(delay, timedelta) else None if delay is None else int(delay)
+
+
+def _backoff(actor: Actor[Any, Any], failures: int, exception: BaseException) -> int | None:
+    own = actor.options.get("backoff")
+    return None if own is None else int(own(failures, exception))
 
 
 def retry_after(exception: BaseException) -> int | None:

@@ -18,10 +18,12 @@ from ...sql.statements import Single
 from ...sql.upsert import upsert
 from ..core import values
 from ..core.envelopes import dumps
+from ..core.errors import JobsError
 from ..core.models import Attempt, Job, Worker
 from ..core.states import HeldFor, State, listed, require
 from ..finish import ending
 from ..finish.settle import storable
+from ..options import message_options
 from ..read.queries import NOT_SUCCEEDED
 from ..submit import defaults
 from ..submit.row import NAME
@@ -210,7 +212,8 @@ def is_keepable(message: Message[Any]) -> str | None:
     try:
         for part in (message.args, message.kwargs, message.options):
             dumps(part)
-    except (TypeError, ValueError) as error:
+        message_options.check_values(message.options)
+    except (TypeError, ValueError, JobsError) as error:
         return str(error)
     return None
 

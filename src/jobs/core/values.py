@@ -12,6 +12,7 @@ from collections.abc import Callable
 from itertools import accumulate
 from typing import Any, NoReturn
 
+from dramatiq.middleware import Interrupt
 from pydantic_core import to_jsonable_python
 
 #: maximum nesting; json's own limit depends on the depth of the caller's stack
@@ -92,7 +93,9 @@ def text_of(value: Any, limit: int | None = None) -> str:
         return storable(bytes(value).decode("utf-8", "backslashreplace"), limit)
     try:
         return storable(str(value), limit)
-    except Exception:  # noqa: BLE001 - the __str__ of a foreign class may raise anything
+    except Interrupt:
+        raise  # of the attempt: a time limit or a cancel
+    except BaseException:  # noqa: BLE001 - the __str__ of a foreign class may raise anything, SystemExit too
         return f"({type(value).__name__} that cannot be read)"
 
 

@@ -5,6 +5,7 @@ An unknown option would be ignored silently, and the job would run differently f
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any
@@ -16,6 +17,10 @@ from .job_options import IN_MESSAGES
 OF_SUBMISSION = IN_MESSAGES | {"link", "link_error"}
 #: milliseconds or counts with which a call may override its actor
 _NUMBERS = frozenset({"hard_time_limit", "max_backoff", "max_retries", "min_backoff", "retry_delay", "time_limit"})
+#: the largest of these numbers; 2**53, as JSON's readers keep it
+_LARGEST = 2**53
+#: names of actors
+_ACTORS = frozenset({"on_failure", "on_retry_exhausted", "on_success"})
 #: options of attempts and what follows them
 _OF_ATTEMPTS = _NUMBERS | {
     "isolated", "notify_shutdown", "on_failure", "on_retry_exhausted", "on_success", "pipe_ignore", "result_ttl", "store_results", "throws",
@@ -54,16 +59,53 @@ def declare(own: frozenset[str], of_actors: frozenset[str]) -> None:
 
 
 def check(options: Mapping[str, Any]) -> None:
-    """Raise JobsError for an option that would be ignored, also in follow-up messages."""
-    for name, value in options.items():
+    """Raise JobsError for an option that would be ignored, or has a value of the wrong type; also in follow-up messages."""
+    for name in options:
         if name not in _KNOWN and name not in _declared:
             raise unknown(name)
-        if name in _NUMBERS and (isinstance(value, bool) or not isinstance(value, int | float | None)):
-            raise JobsError(f"{name} must be a number, not {value!r:.60}", field=name)
+    check_values(options)
     target = options.get("pipe_target")
     for message in (*([target] if target else []), *(options.get("group_completion_callbacks") or ())):
-        if isinstance(message, Mapping):
-            check(message.get("options") or {})
+        check(message["options"])
+
+
+def check_values(options: Mapping[str, Any]) -> None:
+    """Raise JobsError for a value of the wrong type: after the attempt it would undo a success or the retries."""
+    for name, value in options.items():
+        if value is None:
+            continue
+        if name in _NUMBERS:
+            _check_number(name, value)
+        elif name in _ACTORS and not isinstance(value, str):
+            raise JobsError(f"{name} must be the name of an actor, not {value!r:.60}", field=name)
+        elif name == "pipe_target":
+            _check_message(name, value)
+        elif name == "group_completion_callbacks":
+            if not isinstance(value, list | tuple):
+                raise JobsError(f"{name} must be a list of messages, not {value!r:.60}", field=name)
+            for each in value:
+                _check_message(name, each)
+
+
+def _check_number(name: str, value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise JobsError(f"{name} must be a number, not {value!r:.60}", field=name)
+    if name == "time_limit" and value == math.inf:
+        return
+    if not 0 <= value <= _LARGEST:
+        raise JobsError(f"{name} must be between 0 and {_LARGEST}, not {value!r:.60}", field=name)
+
+
+def _check_message(name: str, value: Any) -> None:
+    is_one = isinstance(value, Mapping) and _OF_MESSAGES >= value.keys() >= _REQUIRED
+    if not is_one or not all(isinstance(value[field], kinds) for field, kinds in _FIELD_KINDS.items()):
+        raise JobsError(f"{name} must hold messages of Dramatiq, not {value!r:.60}", field=name)
+    check_values(value["options"])
+
+
+_FIELD_KINDS: dict[str, Any] = {"queue_name": str, "actor_name": str, "args": list | tuple, "kwargs": dict, "options": dict}
+_REQUIRED = _FIELD_KINDS.keys()
+_OF_MESSAGES = {*_REQUIRED, "message_id", "message_timestamp"}
 
 
 def unknown(name: str) -> JobsError:

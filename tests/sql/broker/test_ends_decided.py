@@ -1,0 +1,155 @@
+"""Nothing that surrounds an attempt changes how it ends: callbacks, options of the wrong type, and foreign methods of exceptions."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from dramatiq.errors import Retry
+
+from src.broker.consume.deliveries import decode
+from src.jobs import State
+from src.jobs.core.errors import JobsError
+from src.jobs.core.states import Outcome
+from src.settings import get_settings
+from src.sql.clock import now
+from tests.harness.attempts import Attempts, declared
+from tests.harness.jobs import message
+
+
+class _Says(Exception):
+    """An exception whose text raises another."""
+
+    def __init__(self, raised: BaseException) -> None:
+        self.raised = raised
+
+    def __str__(self) -> str:
+        raise self.raised
+
+
+@pytest.mark.parametrize(
+    "raised", [SystemExit(1), KeyboardInterrupt(), asyncio.CancelledError(), GeneratorExit()], ids=lambda value: type(value).__name__
+)
+def test_an_exception_whose_text_ends_the_process_ends_its_attempt(attempts: Attempts, raised: BaseException) -> None:
+    def fail_so() -> None:
+        raise _Says(raised)
+
+    with declared(fail_so, max_retries=3) as failing:
+        job = attempts.run(failing.message())
+    assert (job.state, job.error) == (State.RETRYING, "_Says: (_Says that cannot be read)")
+
+
+class _Broken(Exception):
+    @property
+    def response(self) -> Any:
+        raise RuntimeError("no response yet")
+
+
+class _Exits(Exception):
+    @property
+    def retry_after(self) -> Any:
+        raise SystemExit(1)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [_Broken(), _Exits(), *(Retry("later", delay=delay) for delay in (float("nan"), float("inf"), "soon", [1]))],  # type: ignore[arg-type]
+    ids=lambda error: f"{type(error).__name__} {getattr(error, 'delay', '')}",
+)
+def test_a_delay_that_cannot_be_read_leaves_the_retries(attempts: Attempts, error: Exception) -> None:
+    def fail_so() -> None:
+        raise error
+
+    with declared(fail_so, max_retries=3, retry_delay=60_000) as failing:
+        job = attempts.run(failing.message())
+    assert job.state is State.RETRYING
+    assert job.due_at is not None
+    assert timedelta(seconds=50) < job.due_at - now() <= timedelta(seconds=60)
+
+
+def test_a_backoff_of_the_actor_that_fails_leaves_the_retries(attempts: Attempts) -> None:
+    def fail_so() -> None:
+        raise ValueError
+
+    def backoff(failures: int, error: BaseException) -> int:
+        raise SystemExit(f"after {failures}")
+
+    with declared(fail_so, max_retries=3, backoff=backoff) as failing:
+        assert attempts.run(failing.message()).state is State.RETRYING
+
+
+def test_a_retry_rule_that_fails_leaves_the_error_with_its_traceback(attempts: Attempts) -> None:
+    def fail_so() -> None:
+        raise ValueError("the cause")
+
+    def retry_when(failures: int, error: BaseException) -> bool:
+        raise SystemExit("no rule")
+
+    def noted(message: dict[str, Any], error: dict[str, str]) -> Any:
+        return error
+
+    with declared(fail_so, retry_when=retry_when, on_failure="noted") as failing, declared(noted):
+        job = attempts.run(failing.message())
+        assert (job.state, job.error, job.reason) == (State.DEAD, "ValueError: the cause", "its retry rule failed: SystemExit: no rule")
+        assert "in fail_so" in str(job.attempts[0].traceback)
+        assert attempts.next(job, "callback").args[1]["message"] == "the cause"
+
+
+def test_a_job_succeeds_whose_callback_is_an_actor_of_another_deploy(attempts: Attempts) -> None:
+    def give() -> int:
+        return 7
+
+    with declared(give, queue_name="givers") as giver:
+        job = attempts.run(giver.message().copy(options={"on_success": "of_tomorrow"}))
+        then = attempts.next(job, "callback")
+    assert (job.state, job.result) == (State.SUCCEEDED, 7)
+    # A worker holds it, with the name in the reason, until one has that actor.
+    assert (then.actor, then.queue, then.args[1]) == ("of_tomorrow", "givers", 7)
+
+
+@pytest.mark.parametrize("option", ["on_failure", "on_retry_exhausted"])
+def test_a_job_keeps_its_retries_whose_callback_is_an_actor_of_another_deploy(attempts: Attempts, option: str) -> None:
+    def fail_so() -> None:
+        raise ValueError("x")
+
+    with declared(fail_so, max_retries=1, retry_delay=0) as failing:
+        job = attempts.run(failing.message().copy(options={option: "of_tomorrow"}))
+    assert (job.state, job.reason) == (State.RETRYING, "retry 1 of 1 after ValueError")
+
+
+def test_a_job_keeps_its_retries_whose_callback_is_too_large_to_be_stored(attempts: Attempts) -> None:
+    def fail_so(text: str) -> None:
+        raise ValueError("x")
+
+    def noted(message: dict[str, Any], error: dict[str, str]) -> None: ...
+
+    with declared(fail_so, max_retries=3, on_failure="noted") as failing, declared(noted):
+        job = attempts.run(failing.message("x" * (get_settings().max_message_bytes - 20)))
+    assert job.state is State.RETRYING
+    assert str(job.reason).startswith("retry 1 of 3 after ValueError; its callback noted could not be submitted: the arguments are ")
+    assert job.attempts[0].outcome is Outcome.FAILED
+
+
+_WRONG: dict[str, list[Any]] = {
+    **{key: [True, 1, [1], {"a": 1}] for key in ("on_success", "on_failure", "on_retry_exhausted")},
+    **{key: ["1", [], {}, -1] for key in ("time_limit", "min_backoff", "max_backoff")},
+    **{key: ["1", [], {}, -1, True, float("nan"), float("inf"), 2**70] for key in ("max_retries", "retry_delay")},
+    "pipe_target": [True, 0, "x", [], {}, {"a": 1}],
+    "group_completion_callbacks": [True, 1, "x", {"a": 1}, [1], [{}], [None]],
+}
+WRONG = [(name, value) for name, values in _WRONG.items() for value in values]
+
+
+@pytest.mark.parametrize(("name", "value"), WRONG, ids=lambda value: ascii(value)[:30])
+def test_an_option_of_a_wrong_type_is_refused_on_its_way_in_and_not_after_the_attempt(attempts: Attempts, name: str, value: Any) -> None:
+    with pytest.raises(JobsError, match=name):
+        attempts.run(message(**{name: value}))
+    nested = {**message(**{name: value}).asdict(), "args": []}
+    with pytest.raises(JobsError, match=name):
+        attempts.run(message(pipe_target=nested))
+    foreign, problem = decode(json.dumps({**message().asdict(), "options": {name: value}}).encode())
+    assert foreign is None
+    assert problem.startswith(f"{name} must ")
