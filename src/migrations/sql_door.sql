@@ -151,6 +151,9 @@ BEGIN
                 -- A bare number is seconds, as everywhere else.
                 request := request || jsonb_build_object(option, present + (request ->> option)::interval);
             END IF;
+            IF NOT (request ->> option)::timestamptz BETWEEN '0002-01-01' AND '9999-01-01' THEN
+                RAISE datetime_field_overflow;
+            END IF;
         END LOOP;
     EXCEPTION WHEN data_exception THEN
         RAISE invalid_parameter_value USING MESSAGE = format('%s: request.%s: %s is neither a time nor a duration such as 10 min', actor, option, request -> option);

@@ -43,12 +43,17 @@ def after_success(broker: Broker, actor: Actor[Any, Any], message: MessageProxy,
         if not (step.options.get("pipe_ignore") or actor.options.get("pipe_ignore")):
             step = step.copy(args=(*step.args, json.loads(encoded)))
         following.append(submission_of(step, source="pipeline"))
+    check_following(following)
+    return placed(following, message.message_id)
+
+
+def check_following(following: Sequence[Submission]) -> None:
+    """Raise UnstorableResult if a follow-up cannot be submitted: as any other error it would run the finished attempt again."""
     for each in following:
         try:
             check(each)
         except JobsError as error:
             raise UnstorableResult(f"{each.message.actor_name}, which follows it, cannot take its result: {error}") from None
-    return placed(following, message.message_id)
 
 
 def after_failure(

@@ -15,7 +15,7 @@ from ...jobs.workflows import message_groups
 from ...jobs.workflows.message_groups import GroupMember
 from ...sql.database import write
 from ..compat.limiter_backend import SqlRateLimiterBackend
-from .callbacks import placed
+from .callbacks import check_following, placed
 
 
 class _GroupRegister(SqlRateLimiterBackend):
@@ -64,4 +64,6 @@ def membership(options: dict[str, Any]) -> GroupMember | None:
     if not group or not callbacks:
         return None
     messages: list[Message[Any]] = [Message(**callback) for callback in callbacks]
-    return GroupMember(group, tuple(placed([submission_of(each, source="group") for each in messages])))
+    following = [submission_of(each, source="group") for each in messages]
+    check_following(following)
+    return GroupMember(group, tuple(placed(following)))

@@ -6,26 +6,35 @@ submitted as it is, and the worker that claims it holds it with the reason.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
 from dramatiq import Actor, Message
 from dramatiq.broker import Broker
+from sqlalchemy.orm import Session
 
 from ...actor_schema.signature import Signature
+from ...jobs.control import held
 from ...jobs.core.errors import JobsError
 from ...jobs.core.guards import guarded
 from ...jobs.core.states import Source
+from ...jobs.core.values import text_of
 from ...jobs.options.job_options import Place, options_at
 from ...jobs.options.option_kinds import Moment, OneOf, OptionKind, Period, Text, Whole
 from ...jobs.submit import sql_requests, stand_ins
 from ...jobs.submit.models import SqlRequest
 from ...jobs.submit.requests import Submission
+from ...jobs.submit.row import QUEUE_NAME
 from ...jobs.submit.sql_requests import Registration
+from ...logs import get_logger
 from ...settings import get_settings
 from ...sql.clock import now
 from ...sql.database import get_database, write
+from ...sql.outages import is_outage
+
+log = get_logger(__name__)
 
 #: requests turned into jobs in one transaction at most
 AT_ONCE = 500
@@ -54,16 +63,29 @@ class SqlDoor:
         done = []
         with write() as session:
             for request in sql_requests.locked(session, broker.actors.keys(), older_than=now() - PATIENCE, limit=AT_ONCE):
-                with guarded("sql_request_not_submitted", job=request.id), session.begin_nested():
-                    stand_ins.submit_following(session, [submission(request, broker.actors.get(request.actor))])
+                with guarded("sql_request_not_submitted", job=request.id):
+                    _submit(session, request, broker.actors.get(request.actor))
                     done.append(request)
             sql_requests.delete_all(session, done)
         return len(done)
 
 
+def _submit(session: Session, request: SqlRequest, actor: Actor[Any, Any] | None) -> None:
+    """Submit the job of a request. Its id has been returned: what PostgreSQL could not judge is held with the reason."""
+    try:
+        with session.begin_nested():
+            stand_ins.submit_following(session, [submission(request, actor)])
+    except Exception as error:
+        if is_outage(error):
+            raise
+        log.warning("sql_request_held", job_id=request.id, actor=request.actor, error=type(error).__name__)
+        with session.begin_nested():
+            held.hold_request(session, request, text_of(error, 500))
+
+
 def submission(request: SqlRequest, actor: Actor[Any, Any] | None) -> Submission:
     """Build the submission of a request. `actor`: None if this process does not have its code."""
-    wanted: dict[str, Any] = request.request
+    wanted: dict[str, Any] = json.loads(request.request)
     args, kwargs = _arguments(actor, wanted.get("kwargs", {}))
     queue = wanted.get("queue") or ("default" if actor is None else actor.queue_name)
     options = {each.field: _value(each.kind, each.name, wanted[each.name]) for each in _OPTIONS if wanted.get(each.name) is not None}
@@ -79,7 +101,7 @@ def registration(actor: Actor[Any, Any]) -> Registration:
         "type": "object",
         "properties": {
             "kwargs": {name: value for name, value in arguments.items() if name != "$defs"},
-            "queue": {"type": "string", "minLength": 1, "maxLength": 200},
+            "queue": {"type": "string", "minLength": 1, "maxLength": 200, "pattern": f"^{QUEUE_NAME.pattern}$"},
             **{each.name: _schema(each.kind) for each in _OPTIONS},
         },
         "required": ["kwargs"],
@@ -114,6 +136,8 @@ def _schema(kind: OptionKind) -> dict[str, Any]:
 
 
 def _value(kind: OptionKind, name: str, value: Any) -> Any:
+    if isinstance(kind, Whole):
+        value = int(value)  # 9.0 is an integer in JSON
     return kind.read(name, datetime.fromisoformat(value) if isinstance(kind, Moment) else value)
 
 

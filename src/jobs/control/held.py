@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from ..finish.settle import storable
 from ..options import message_options
 from ..read.queries import NOT_SUCCEEDED
 from ..submit import defaults
+from ..submit.models import SqlRequest
 from ..submit.row import NAME
 from ..submit.submission import new_id
 from ..upkeep.restoring import forgotten_by
@@ -94,6 +96,22 @@ def hold_message(session: Session, message: Message[Any], reason: str) -> None:
         "kwargs": message.kwargs,
     }
     session.execute(upsert(session, Job).on_conflict_do_nothing(index_elements=[Job.id]), [row])
+
+
+def hold_request(session: Session, request: SqlRequest, problem: str) -> None:
+    """Insert a held row with the id of a request by SQL that cannot become a job."""
+    try:
+        kwargs = json.loads(request.request).get("kwargs", {})
+        message: Message[Any] = Message("default", request.actor, (), kwargs, {}, message_id=request.id)
+        is_whole = is_keepable(message) is None
+    except (ValueError, RecursionError):
+        is_whole = False
+    if is_whole:
+        reason = f"this request by SQL cannot become a job: {problem}; released, it runs without the options of the request"
+        hold_message(session, message, reason)
+    else:
+        body, kind = request.request.encode(), "a request that can become a job"
+        hold_unreadable(session, [Unreadable("default", body, problem, redelivered=False, id=request.id, expected=kind)])
 
 
 def hold_queued(session: Session, id: str, reason: str) -> None:

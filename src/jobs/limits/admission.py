@@ -20,6 +20,7 @@ from ...settings import get_settings
 from ...sql.clock import now
 from ...sql.columns import to_microseconds
 from ..core.claimed import Claimed
+from ..core.values import text_of
 from . import breakers, concurrency, overrides, rates
 from .overrides import Controls
 from .rates import Rate
@@ -270,14 +271,14 @@ def _rate_limits(job: Claimed, policy: Policy, in_force: Controls) -> list[_Limi
 
 def keyed(prefix: str, key_of: KeyOf, args: Any, kwargs: Any) -> str:
     """Return the key of a limit that an actor's own function computes from the arguments."""
-    return f"{prefix}:{key_of(*args, **kwargs)}"[:200]
+    return f"{prefix}:{text_of(key_of(*args, **kwargs))}"[:200]
 
 
 def _key(prefix: str, key_of: KeyOf | None, job: Claimed) -> str:
     if key_of is None:
-        return prefix
+        return prefix[:200]
     try:
         return keyed(prefix, key_of, json.loads(job.args), json.loads(job.kwargs))
-    except Exception as error:  # noqa: BLE001 - an actor's own key function; the executor tells what is wrong with the arguments
+    except BaseException as error:  # noqa: BLE001 - an actor's own key function; the executor tells what is wrong with the arguments
         log.warning("key_function_failed", job_id=job.id, actor=job.actor, error=type(error).__name__)
-        return prefix
+        return prefix[:200]

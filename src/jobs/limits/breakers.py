@@ -29,7 +29,7 @@ class CircuitBreaker:
 
 def waits_for(actor: str) -> str:
     """Return the `waits_for` of jobs while their actor's breaker is open."""
-    return f"breaker:{actor}"
+    return f"breaker:{actor}"[:255]
 
 
 def states(session: Session, actors: Collection[str]) -> dict[str, BreakerState]:

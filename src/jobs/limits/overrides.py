@@ -51,11 +51,16 @@ class Pause:
 
     @property
     def waits_for(self) -> str:
-        return f"pause:{self.scope}:{self.name}"
+        return pause_of(self.scope, self.name)
 
     def __str__(self) -> str:
         what = "everything is" if self.scope == "all" else f"{self.scope} {self.name} is"
         return f"{what} paused" + (f": {self.reason}" if self.reason else "")
+
+
+def pause_of(scope: str, name: str) -> str:
+    """Return the `waits_for` of the jobs that a pause defers."""
+    return f"pause:{scope}:{name}"[:255]
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +170,7 @@ def pause(
 def resume(session: Session, scope: str, name: str = "") -> int:
     """End a pause; return how many jobs waited for it."""
     _delete(session, scope, name, PAUSED)
-    return wake(session, f"pause:{scope}:{name}")
+    return wake(session, pause_of(scope, name))
 
 
 def set_rate_limit(session: Session, scope: str, name: str, limit: str | None, *, by: str | None = None) -> None:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+from ...formats.quantities import LONGEST
 from ...sql.clock import now
 from ...sql.columns import to_microseconds
 from ..core.errors import JobsError
@@ -99,13 +100,13 @@ class Moment(OptionKind):
             if value.tzinfo is None:
                 raise JobsError(f"{name} needs a time zone, e.g. datetime.now(UTC) + timedelta(minutes=5)", field=name)
             return value
-        if isinstance(value, timedelta):
-            return now() + value
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            try:
+        try:
+            if isinstance(value, timedelta):
+                return now() + value
+            if isinstance(value, int | float) and not isinstance(value, bool):
                 return self._at(timedelta(milliseconds=value))
-            except (OverflowError, ValueError):
-                pass
+        except (OverflowError, ValueError):
+            pass
         raise JobsError(f"{name} must be a datetime, a timedelta or milliseconds, not {value!r:.60}", field=name)
 
     def stored(self, value: Any) -> Any:
@@ -156,11 +157,16 @@ class Period(OptionKind):
     def check(self, name: str, value: Any) -> Any:
         if not isinstance(value, timedelta):
             raise JobsError(f"{name} must be a timedelta, not {value!r:.60}", field=name)
+        if value > LONGEST:  # from the year 9999 on, an instant cannot be written
+            raise JobsError(f"{name} must be at most a hundred years, not {value!s:.60}", field=name)
         return value
 
     def read(self, name: str, value: Any) -> Any:
         if isinstance(value, timedelta):
             return value
-        if not isinstance(value, int | float) or isinstance(value, bool) or value <= 0:
-            raise JobsError(f"{name} must be a timedelta or a number of milliseconds above 0, not {value!r:.60}", field=name)
-        return timedelta(milliseconds=value)
+        if isinstance(value, int | float) and not isinstance(value, bool) and value > 0:
+            try:
+                return timedelta(milliseconds=value)
+            except OverflowError:
+                pass
+        raise JobsError(f"{name} must be a timedelta or a number of milliseconds above 0, not {value!r:.60}", field=name)

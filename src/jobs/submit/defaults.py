@@ -14,6 +14,7 @@ from typing import Any
 from dramatiq import Message
 
 from ... import early_actors
+from ..core.errors import JobsError
 from ..core.values import dumps, text_of
 from ..options.job_options import FIELDS, JobOptions, given
 
@@ -40,14 +41,22 @@ class Defaults:
         """Return the key computed from the arguments, or None if the actor is not unique."""
         if self.options.unique_until is None and self.options.unique_for is None:
             return None
-        what = [message.args, message.kwargs] if self.unique_by is None else self.unique_by(*message.args, **message.kwargs)
+        what = [message.args, message.kwargs] if self.unique_by is None else _computed("unique_by", self.unique_by, message)
         text = dumps(what) if self.unique_by is None else text_of(what)
         if len(text) > 100:
             text = hashlib.sha256(text.encode()).hexdigest()
         return f"{message.actor_name}:{text}"
 
     def fair_key(self, message: Message[Any]) -> str | None:
-        return None if self.fair_by is None else text_of(self.fair_by(*message.args, **message.kwargs))[:255]
+        return None if self.fair_by is None else text_of(_computed("fair_by", self.fair_by, message))[:255]
+
+
+def _computed(name: str, key_of: Callable[..., Any], message: Message[Any]) -> Any:
+    try:
+        return key_of(*message.args, **message.kwargs)
+    except BaseException as error:
+        line = f"{type(error).__name__}: {text_of(error, 200)}"
+        raise JobsError(f"{name} of {message.actor_name} cannot compute a key from the arguments ({line})", field="args") from error
 
 
 NOTHING = Defaults()

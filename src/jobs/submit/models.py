@@ -31,6 +31,6 @@ class SqlRequest(Base):
     seq: Mapped[int] = mapped_column(Sequence, primary_key=True, autoincrement=True)
     id: Mapped[str] = mapped_column(String(36))  # the job's id
     actor: Mapped[str] = mapped_column(String(255))
-    request: Mapped[Any] = mapped_column(JsonText)
+    request: Mapped[str] = mapped_column(Text)  # JSON, parsed one by one: PostgreSQL takes what Python cannot read
     submitted_by: Mapped[str] = mapped_column(String(255))  # the user of PostgreSQL
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)

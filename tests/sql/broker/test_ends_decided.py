@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from dramatiq import pipeline
 from dramatiq.errors import Retry
 
 from src.broker.consume.deliveries import decode
@@ -17,6 +18,7 @@ from src.jobs.core.states import Outcome
 from src.settings import get_settings
 from src.sql.clock import now
 from tests.harness.attempts import Attempts, declared
+from tests.harness.inline import Inline
 from tests.harness.jobs import message
 
 
@@ -153,3 +155,58 @@ def test_an_option_of_a_wrong_type_is_refused_on_its_way_in_and_not_after_the_at
     foreign, problem = decode(json.dumps({**message().asdict(), "options": {name: value}}).encode())
     assert foreign is None
     assert problem.startswith(f"{name} must ")
+
+
+def _exits(x: Any) -> Any:
+    raise SystemExit("no key")
+
+
+KEYS = {"a NUL": lambda x: "a\x00b", "half of a pair": lambda x: "\ud800", "no text": _Says, "an exit": _exits}
+
+
+@pytest.mark.both_stores
+@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize("limit", [{"concurrency": 1}, {"rate_limit": "1/h"}], ids=lambda limit: next(iter(limit)))
+def test_a_job_runs_whose_limit_has_a_key_that_no_store_holds(inline: Inline, key: str, limit: dict[str, Any]) -> None:
+    """It stayed queued for ever, without a reason: each claim of it failed."""
+
+    def work(x: int) -> int:
+        return x
+
+    named = {"concurrency_key" if "concurrency" in limit else "rate_key": KEYS[key]}
+    with declared(work, **limit, **named) as worker:
+        assert inline.run(worker.send(1).message_id).state is State.SUCCEEDED
+
+
+@pytest.mark.parametrize("option", ["unique_by", "fair_by"])
+@pytest.mark.parametrize("key", [lambda x: x.lower(), _exits], ids=["an error", "an exit"])
+def test_an_attempt_that_has_succeeded_does_not_run_again_because_what_follows_has_no_key(inline: Inline, option: str, key: Any) -> None:
+    def give() -> int:
+        return 7
+
+    def take(x: Any) -> None: ...
+
+    keyed = {"unique": True, "unique_by": key} if option == "unique_by" else {"fair_by": key}
+    with declared(give, max_retries=3) as giver, declared(take, **keyed) as taker:
+        for first in (pipeline([giver.message(), taker.message()]).run().messages[0], giver.message_with_options(on_success="take")):
+            if first.options.get("on_success"):
+                giver.broker.enqueue(first)
+            job = inline.run(first.message_id)
+            assert job.state is State.DEAD
+            assert f"take, which follows it, cannot take its result: {option} of take cannot compute a key from the arguments" in str(
+                job.reason
+            )
+
+
+def test_a_key_that_cannot_be_computed_is_an_error_of_the_call(attempts: Attempts) -> None:
+    def take(x: Any) -> None: ...
+
+    with declared(take, unique=True, unique_by=_exits) as taker, pytest.raises(JobsError, match="unique_by of take cannot compute a key"):
+        attempts.run(taker.message(1))
+
+
+@pytest.mark.parametrize("option", ["expires", "unique_for", "eta", "keep_until"])
+@pytest.mark.parametrize("value", [timedelta.max, 1e300, 10**30], ids=str)
+def test_a_time_beyond_all_calendars_is_an_error_of_the_call(attempts: Attempts, option: str, value: Any) -> None:
+    with pytest.raises(JobsError, match=option):
+        attempts.run(message(unique_key="k", **{option: value}))

@@ -15,8 +15,9 @@ from sqlalchemy.exc import DBAPIError
 import tests.actors.sql_door  # noqa: F401 - declares the actors
 from src.broker.recover.relay import Relay
 from src.broker.recover.sql_door import SqlDoor
+from src.jobs.control import actions
 from src.jobs.core.models import Job
-from src.jobs.core.states import State
+from src.jobs.core.states import HeldFor, State
 from src.jobs.submit.models import SqlRequest
 from src.migrations import migrate
 from src.settings import get_settings
@@ -280,3 +281,62 @@ def test_the_short_name_is_made_where_it_does_not_hide_tables(
         postgres.execute(f"DROP DATABASE {name} WITH (FORCE)")
         if role != "callboard":
             postgres.execute(f"DROP ROLE {role}")
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        *(("queue", name) for name in ("bad name!", "1x", "ü")),
+        *((name, value) for name in ("eta", "expires", "keep_until") for value in ("10000-01-01", "294000-01-01")),
+        *(("eta", value) for value in ("infinity", "-infinity", "0044-03-15 BC")),
+        *(("delay", value) for value in (1e12, "100000 years", "-5000 years")),
+    ],
+)
+def test_a_queue_or_a_time_that_no_job_can_have_is_refused_at_the_call(database: Database, option: str, value: Any) -> None:
+    assert f"request.{option}: " in refused(database, "sql_sum", {"kwargs": {"x": 1}, option: value})
+
+
+@pytest.mark.parametrize(
+    "options", [{"queue": "mail.DQ"}, {"unique_key": "k", "unique_for": "soon"}, {"unique_key": "k", "unique_for": 1e300}], ids=str
+)
+def test_a_request_with_an_option_that_only_the_code_refuses_is_held_and_can_be_released(
+    inline: Inline, database: Database, options: dict[str, Any]
+) -> None:
+    id = submitted(database, "sql_sum", {"kwargs": {"x": 1}, **options})
+    Relay().run_once()
+
+    job = look(database, id)
+    assert (job.state, job.kwargs) == (State.HELD, {"x": 1})
+    assert str(job.reason).startswith("this request by SQL cannot become a job: ")
+    with database.write() as session:
+        actions.release(session, id)
+    inline.run_all()
+    assert look(database, id).result == 11
+
+
+def test_a_whole_number_with_a_fraction_of_zero_is_a_priority(inline: Inline, database: Database) -> None:
+    id = submitted(database, "sql_sum", {"kwargs": {"x": 1}, "priority": 9.0})
+    Relay().run_once()
+    assert look(database, id).priority == 9
+
+
+def test_requests_that_python_cannot_read_are_held_and_stop_no_other(inline: Inline, database: Database) -> None:
+    few = Broker()
+    few.actors = {"sql_sum": dramatiq.get_broker().actors["sql_sum"]}
+    with database.engine.begin() as connection:
+        numbers = text("""SELECT callboard_submit('sql_sum', '{"kwargs": {"x": 1e5000}}')""")
+        lists = text("""SELECT callboard_submit('sql_sum', jsonb_build_object('kwargs', jsonb_build_object('x', 1)))""")
+        bad = [str(connection.execute(numbers).scalar_one()), str(connection.execute(lists).scalar_one())]
+        deep = "[" * 1_200 + "]" * 1_200
+        connection.execute(
+            text("UPDATE sql_requests SET request = :request WHERE id = :id"), {"request": f'{{"kwargs": {deep}}}', "id": bad[1]}
+        )
+    good = submitted(database, "sql_sum", {"kwargs": {"x": 1}})
+
+    assert SqlDoor().submit(few) == 3
+
+    for id in bad:
+        job = look(database, id)
+        assert (job.state, job.held_for) == (State.HELD, HeldFor.UNREADABLE)
+        assert str(job.reason).startswith("not a request that can become a job: ")
+    assert look(database, good).state is State.QUEUED
