@@ -28,7 +28,7 @@ from .compat.results import Results
 from .core import topology
 from .options.async_actors import EventLoop
 from .options.callbacks import FollowUps
-from .options.groups import GroupCallbacks, patch_empty_groups
+from .options.groups import GroupCallbacks, patch_groups
 from .options.isolation import Isolation
 from .options.known_options import KnownOptions
 from .options.limits import Limits
@@ -182,5 +182,5 @@ def build_broker() -> JobsBroker:
     broker = JobsBroker()
     dramatiq.set_broker(broker)
     patch_periodiq()
-    patch_empty_groups()
+    patch_groups()
     return broker

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import wraps
 from typing import Any
 
@@ -11,6 +12,7 @@ from dramatiq.middleware.group_callbacks import GroupCallbacks as StockGroupCall
 
 from ...jobs.attempts.current_job import current_job
 from ...jobs.submit.requests import submission_of
+from ...jobs.submit.submission import new_id
 from ...jobs.workflows import message_groups
 from ...jobs.workflows.message_groups import GroupMember
 from ...sql.database import write
@@ -40,22 +42,46 @@ class GroupCallbacks(StockGroupCallbacks):
     after_process_message = Middleware.after_process_message
 
 
-def patch_empty_groups() -> None:
-    """Send the callbacks of an empty group at once: Dramatiq passes them on with the members, so they would never be sent."""
-    run = dramatiq.group.run
+def patch_groups() -> None:
+    """Let groups and pipelines of any members end.
+
+    Dramatiq passes callbacks on with the members, so those of an empty group would never be sent; and a member that
+    occurs twice would count once, since a message's id is its job's.
+    """
+    run, run_pipeline = dramatiq.group.run, dramatiq.pipeline.run
     if getattr(run, "is_patched", False):
         return
 
     @wraps(run)
     def patched_run(self: dramatiq.group, *, delay: int | None = None) -> dramatiq.group:
+        self.children = _members(self.children)
         if self.children:
             return run(self, delay=delay)  # type: ignore[no-any-return, no-untyped-call, unused-ignore]
         for callback in self.completion_callbacks:
             self.broker.enqueue(Message(**callback), delay=delay)
         return self
 
+    @wraps(run_pipeline)
+    def patched_run_pipeline(self: dramatiq.pipeline, *, delay: int | None = None) -> dramatiq.pipeline:
+        return run_pipeline(self, delay=delay) if self.messages else self  # type: ignore[no-any-return, no-untyped-call, unused-ignore]
+
     patched_run.is_patched = True  # type: ignore[attr-defined]
     dramatiq.group.run = patched_run  # type: ignore[method-assign, unused-ignore]
+    dramatiq.pipeline.run = patched_run_pipeline  # type: ignore[method-assign, unused-ignore]
+
+
+def _members(children: Iterable[Any]) -> list[Any]:
+    """Return the children without empty pipelines, each message with an id of its own."""
+    members: list[Any] = []
+    known: set[str] = set()
+    for child in children:
+        if isinstance(child, Message):
+            member = child.copy(message_id=new_id()) if child.message_id in known else child
+            known.add(member.message_id)
+            members.append(member)
+        elif not isinstance(child, dramatiq.pipeline) or child.messages:
+            members.append(child)
+    return members
 
 
 def membership(options: dict[str, Any]) -> GroupMember | None:

@@ -135,6 +135,8 @@ _running: ContextVar[RunningJob | None] = ContextVar("callboard_running_job", de
 class _CurrentJob:
     """Proxy to the running job of this context; outside of an attempt every attribute raises a clear error."""
 
+    __slots__ = ()  # else an attribute set by one job would be that of all later ones
+
     @property
     def job(self) -> RunningJob | None:
         return _running.get()

@@ -113,10 +113,10 @@ def _written(value: Any, encode: Callable[[Any], str], lone: Callable[[re.Match[
         text = encode(value)
     except RecursionError:
         raise ValueError(_TOO_DEEP) from None
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, Interrupt):
         raise
-    except Exception as error:  # a property or serializer of the value's own class failed
-        raise TypeError(f"{type(error).__name__}: {error}") from error
+    except BaseException as error:  # a property or serializer of the value's own class failed
+        raise TypeError(f"{type(error).__name__}: {text_of(error)}") from error
     if is_too_deep(text):
         raise ValueError(_TOO_DEEP)
     return _ESCAPE.sub(lone, text) if "\\ud" in text else text

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from dramatiq import group as dramatiq_group
+from dramatiq import pipeline as dramatiq_pipeline
 
 from src.broker import get
 from src.jobs import State, Workflow
@@ -80,4 +81,32 @@ def test_an_empty_group_of_dramatiq_sends_its_callbacks(inline: Inline) -> None:
     nothing.run()
     inline.run_all()
 
+    assert get(callback.message_id) == ["called back"]
+
+
+def test_an_empty_pipeline_of_dramatiq_sends_nothing(inline: Inline) -> None:
+    callback = keep.message("called back")
+    alone = dramatiq_group([dramatiq_pipeline([])])
+    alone.add_completion_callback(callback)
+    beside = dramatiq_group([dramatiq_pipeline([]), keep.message("beside")])
+
+    assert dramatiq_pipeline([]).run().messages == []
+    alone.run()
+    beside.run()
+    inline.run_all()
+
+    assert get(callback.message_id) == ["called back"]
+    assert list(beside.get_results()) == [["beside"]]
+
+
+def test_a_member_that_occurs_twice_in_a_group_of_dramatiq_runs_twice(inline: Inline) -> None:
+    member, callback = keep.message("member"), keep.message("called back")
+    both = dramatiq_group([member, member])
+    both.add_completion_callback(callback)
+
+    both.run()
+    inline.run_all()
+
+    assert list(both.get_results()) == [["member"], ["member"]]
+    assert len({child.message_id for child in both.children}) == 2
     assert get(callback.message_id) == ["called back"]

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 from datetime import timedelta
+from itertools import count
 from typing import Any
 
 import pytest
 from dramatiq import pipeline
 from dramatiq.errors import Retry
+from pydantic import BaseModel, computed_field
 
 from src.broker.consume.deliveries import decode
-from src.jobs import State
+from src.jobs import State, current_job
 from src.jobs.core.errors import JobsError
 from src.jobs.core.states import Outcome
 from src.settings import get_settings
@@ -210,3 +212,55 @@ def test_a_key_that_cannot_be_computed_is_an_error_of_the_call(attempts: Attempt
 def test_a_time_beyond_all_calendars_is_an_error_of_the_call(attempts: Attempts, option: str, value: Any) -> None:
     with pytest.raises(JobsError, match=option):
         attempts.run(message(unique_key="k", **{option: value}))
+
+
+class _Model(BaseModel):
+    x: int = 1
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def y(self) -> int:
+        raise SystemExit("no y")
+
+
+def test_a_result_whose_encoding_exits_does_not_run_again(attempts: Attempts) -> None:
+    def give() -> Any:
+        return _Model()
+
+    with declared(give, max_retries=3) as giver:
+        job = attempts.run(giver.message())
+    assert (job.state, "cannot be written as JSON" in str(job.reason)) == (State.DEAD, True)
+
+
+def test_the_work_of_a_generator_is_that_of_its_attempt(attempts: Attempts, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its body ran while the result was encoded: without a time limit, and an error in it was one of the encoding."""
+    monkeypatch.setenv("CALLBOARD_MAX_RESULT_BYTES", "1024")
+    get_settings.cache_clear()
+
+    def give() -> Any:
+        while True:
+            pass
+        yield 1
+
+    def give_all() -> Any:
+        yield from count()
+
+    def fail_so() -> Any:
+        yield 1
+        raise OSError("later")
+
+    with declared(give, time_limit=1) as giver, declared(give_all) as all_giver, declared(fail_so, max_retries=3) as failing:
+        assert "more than 512 values" in str(attempts.run(all_giver.message()).error)
+        assert str(attempts.run(giver.message()).error).startswith("TimeLimitExceeded")
+        assert attempts.run(failing.message()).state is State.RETRYING
+
+
+def test_an_attribute_that_an_actor_sets_on_the_current_job_is_an_error_and_not_that_of_later_jobs(attempts: Attempts) -> None:
+    def mark() -> Any:
+        with pytest.raises(AttributeError):
+            setattr(current_job, "id", "mine")  # noqa: B010 - as an actor writes it
+        return current_job.id
+
+    with declared(mark) as marker:
+        first, second = attempts.run(marker.message()), attempts.run(marker.message())
+    assert (first.result, second.result) == (first.id, second.id)
