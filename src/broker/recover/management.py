@@ -135,7 +135,7 @@ class _Look:
             self._note(_from_management(url, counts=self._counts), silent | set(self.answer.silent))
             self.first = number
             return True
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except Exception as error:  # noqa: BLE001 - another service may be at this address: it may answer anything
             return _miss(url, silent, error)
 
     def _note(self, answer: Overview, silent: set[str]) -> None:
@@ -165,7 +165,7 @@ def _answers(url: str, silent: set[str]) -> bool:
     try:
         _get(url, "/api/whoami")
         return True
-    except (OSError, ValueError) as error:
+    except Exception as error:  # noqa: BLE001 - as in _try
         return _miss(url, silent, error)
 
 
@@ -186,10 +186,10 @@ def _from_management(url: str, *, counts: bool) -> Overview:
         True,
         version,
         {
-            queue["name"]: QueueNumbers(
-                queue.get("messages_ready", 0),
-                queue.get("messages_unacknowledged"),
-                queue.get("consumers", 0),
+            str(queue["name"]): QueueNumbers(
+                int(queue.get("messages_ready") or 0),
+                None if (unacked := queue.get("messages_unacknowledged")) is None else int(unacked),
+                int(queue.get("consumers") or 0),
                 _rate(queue, "publish_details"),
                 _rate(queue, "deliver_get_details"),
                 str(queue.get("policy") or ""),

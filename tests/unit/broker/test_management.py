@@ -35,6 +35,7 @@ class Api(ThreadingHTTPServer):
         self.may_go_on = threading.Event()
         self.may_go_on.set()
         self.nodes_status = 200
+        self.raw: bytes | None = None  # written instead of any answer
         self.asked: list[str] = []
         self.url = f"http://127.0.0.1:{self.server_port}"
         threading.Thread(target=self.serve_forever, args=[0.01], daemon=True).start()
@@ -47,6 +48,9 @@ class _Handler(BaseHTTPRequestHandler):
         path = self.path.split("?")[0]
         self.server.asked.append(path)
         self.server.may_go_on.wait(60)
+        if self.server.raw is not None:
+            self.wfile.write(self.server.raw)
+            return
         found: Any = NODES if path == "/api/nodes" else QUEUES if path.startswith("/api/queues") else {"rabbitmq_version": "4.1.0"}
         self.send_response(self.server.nodes_status if path == "/api/nodes" else 200)
         self.end_headers()
@@ -112,6 +116,33 @@ def test_no_caller_waits_for_nodes_that_hang(nodes: Callable[[int], list[Api]], 
     look.asked_at -= management.LOST_S
     look.answer, look.answered_at = Overview(True, "4.1.0"), look.asked_at
     assert management.overview(wait_s=0.01).reachable is False  # an earlier answer does not count for ever
+
+
+OK = b"HTTP/1.0 200 OK\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"AMQP\x00\x00\x09\x01",
+        b"",
+        b"HTTP/1.0 200 OK\r\nContent-Length: 99\r\n\r\n{",
+        *(OK + body for body in (b"<p>", b"[]", b"null", b'"x"', b"[" * 5_000)),
+    ],
+    ids=lambda raw: ascii(raw)[2:40],
+)
+def test_another_service_at_the_address_is_a_node_that_does_not_answer(
+    nodes: Callable[[int], list[Api]], monkeypatch: pytest.MonkeyPatch, raw: bytes
+) -> None:
+    """The thread that asks ended, and the last good answer stood for ever."""
+    monkeypatch.setattr(management, "_from_amqp", lambda: Overview(False))
+    [only] = nodes(1)
+    assert management.overview(wait_s=10).reachable
+    only.raw = raw
+
+    eventually(lambda: not management.overview(within_s=0).reachable, deadline_s=20)
+
+    assert management.overview().silent == (only.url.removeprefix("http://"),)
 
 
 @pytest.mark.long
