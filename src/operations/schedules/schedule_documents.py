@@ -151,7 +151,7 @@ def condition(schedule: Schedule) -> Condition:
         return Condition.GONE
     if schedule.paused_at is not None:
         return Condition.PAUSED
-    if schedule.broken is not None:
+    if schedule.broken is not None or schedule.draft.rule.problem is not None:
         return Condition.BROKEN
     if schedule.due_at is None:
         return Condition.ENDED
@@ -167,7 +167,7 @@ def reason(schedule: Schedule) -> str | None:
         return schedule.pause_reason or (f"Paused by {schedule.paused_by}." if schedule.paused_by else None)
     if how is Condition.LATE:
         return "Overdue: no scheduler is running. Start one with ./run scheduler."
-    return schedule.broken
+    return schedule.broken or schedule.draft.rule.problem
 
 
 def fields(draft: Draft) -> DraftDocument:

@@ -105,6 +105,8 @@ class Misfit(NamedTuple):
 
 def misfit(draft: Draft, make: Maker) -> Misfit | None:
     """Return why this schedule cannot be fired; None if it can."""
+    if (problem := draft.rule.problem) is not None:
+        return Misfit(problem, False)
     try:
         make(draft.actor, draft.args, draft.kwargs, {})
     except JobsError as error:

@@ -51,7 +51,9 @@ class Month:
 
 
 def words(rule: Rule) -> str:
-    """Describe the rule in English."""
+    """Describe the rule in English, or why it cannot be computed here."""
+    if (problem := rule.problem) is not None:
+        return problem
     zone = "" if rule.every_s is not None else f" ({rule.zone})"
     if rule.cron is not None:
         said = expressions.parse(rule.cron).words
@@ -83,14 +85,16 @@ def period(seconds: int) -> str:
 
 
 def upcoming(rule: Rule, after: datetime, number: int) -> list[Upcoming]:
-    """Return the next ticks."""
+    """Return the next ticks; none of a rule that cannot be computed here."""
+    if rule.problem is not None:
+        return []
     zone = zone_of(rule.zone)
     return [Upcoming(tick, local(zone, tick), rule.due(tick)) for tick in islice(rule.ticks(after), number)]
 
 
 def notes(rule: Rule, after: datetime) -> list[str]:
     """Describe the effect of next year's clock changes on the rule, a sentence each."""
-    if rule.cron is None:
+    if rule.cron is None or rule.problem is not None:
         return []
     zone, expression = zone_of(rule.zone), expressions.parse(rule.cron)
     last = after + ANNOUNCED_AHEAD if rule.ends_at is None else min(rule.ends_at, after + ANNOUNCED_AHEAD)
@@ -105,6 +109,8 @@ def notes(rule: Rule, after: datetime) -> list[str]:
 
 def calendar(rule: Rule, after: datetime, months: int = 2) -> list[Month]:
     """Return this month and the next ones in the rule's zone, with the ticks after `after`; empty if there are too many ticks."""
+    if rule.problem is not None:
+        return []
     zone = zone_of(rule.zone)
     first = local(zone, after).date().replace(day=1)
     firsts = [_later(first, number) for number in range(months + 1)]
@@ -123,6 +129,8 @@ def load(rules: Iterable[Rule], start: datetime, hours: int = 168) -> list[int]:
     """Return the number of ticks of all these rules in each hour from `start` (a whole hour)."""
     total = [0] * hours
     for rule in rules:
+        if rule.problem is not None:
+            continue
         for hour, number in enumerate(_per_hour(replace(rule, salt="", jitter_s=0), start, hours)):
             total[hour] += number
     return total

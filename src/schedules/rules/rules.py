@@ -62,6 +62,11 @@ class Rule:
             found["jitter"] = "The jitter lies between 0 seconds and a day."
         return found
 
+    @property
+    def problem(self) -> str | None:
+        """Return why this host cannot compute its ticks, such as a time zone that an update of the system has removed."""
+        return " ".join(self.problems().values()) or None
+
     def check(self) -> None:
         """Raise InvalidArguments naming each invalid field."""
         if found := self.problems():

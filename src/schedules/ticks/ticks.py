@@ -138,6 +138,8 @@ def rewind(session: Session, present: datetime) -> int:
     rewound = 0
     for schedule in session.execute(active).scalars():
         rule = schedule.draft.rule
+        if rule.problem is not None:
+            continue  # it has no ticks on this host
         following = rule.next(present)
         if following is not None and schedule.tick_at is not None and following < schedule.tick_at:
             repeated = (Tick.schedule_id == schedule.id) & (Tick.scheduled_for > present) & (Tick.origin != Origin.MANUAL)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import urllib.error
 import urllib.request
@@ -15,7 +16,7 @@ def web_missing(url: str) -> str | None:
             return None
     except urllib.error.HTTPError as error:
         return f"{url}/readyz responds {error.code}: {_detail(error.read())}"
-    except OSError as error:
+    except (OSError, http.client.HTTPException) as error:  # the latter: another service at this port
         return f"{url}/readyz does not respond ({error})"
 
 
@@ -24,7 +25,7 @@ def readiness(url: str) -> dict[str, Any]:
     try:
         with urllib.request.urlopen(f"{url}/readyz", timeout=5) as answer:
             found = json.load(answer)
-    except (OSError, ValueError):
+    except (OSError, ValueError, http.client.HTTPException):
         return {}
     return found if isinstance(found, dict) else {}
 
