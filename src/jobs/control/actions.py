@@ -17,6 +17,7 @@ from ..core.models import NOT_ENDED, Job
 from ..core.release import envelope
 from ..core.states import FINAL, HeldFor, State, allowed
 from ..finish import ending
+from ..submit import stand_ins
 from ..workflows import steps
 
 
@@ -37,6 +38,7 @@ def retry(session: Session, id: str) -> Job:
     step = steps.lock_step(session, id)
     if step is not None and steps.is_unreleased(session, step):
         return _wait_again(session, id, step)
+    stand_ins.refuse_early_start(session, id)
     job = _queue_again(
         session, id, [State.DEAD, State.CANCELLED, State.EXPIRED, State.RETRYING], "only one that is dead, cancelled, expired or retrying can be retried",
         failures=0, crashes=0, finished_at=None, cancel_requested=False, expires_at=None, earlier_attempts=case((Job.state.in_(FINAL), Job.attempt), else_=Job.earlier_attempts),
@@ -51,6 +53,7 @@ def run_now(session: Session, id: str) -> Job:
     step = steps.lock_step(session, id)
     if step is not None and steps.is_unreleased(session, step):
         raise NotAllowed(f"it {_find(session, id).reason}: a step runs when those before it have ended")
+    stand_ins.refuse_early_start(session, id)
     return _queue_again(session, id, [State.SCHEDULED, State.RETRYING], "only one that waits for its instant can be run now")
 
 

@@ -21,6 +21,7 @@ from ..core.states import State
 from ..core.workflow_models import StoredStep
 from ..finish import ending
 from ..options.job_options import FIELDS, Place, options_at
+from ..submit import stand_ins
 
 #: states in which a job can be edited
 EDITABLE = (State.SCHEDULED, State.QUEUED, State.RETRYING, State.HELD)
@@ -47,6 +48,8 @@ def edit(session: Session, id: str, change: Edit) -> Job:
             raise NotAllowed("the job is a step whose turn has not come: it is due when the steps before it have ended")
         if step.takes_results:
             raise NotAllowed("the job is a step whose arguments are results of the steps before it: they cannot be changed")
+    if change.due_at is not None or takes_arguments(change):
+        stand_ins.refuse_early_start(session, id)
     states = [*EDITABLE]
     if change.due_at is not None:
         states.remove(State.HELD)  # a held job does not wait for time

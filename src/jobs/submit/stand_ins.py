@@ -9,11 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ...sql.direct import Direct
 from ...sql.statements import Single
 from ..core.envelopes import Envelope
+from ..core.errors import NotAllowed
+from ..core.models import Job
 from ..core.release import take, taking
 from ..core.states import FINAL, State, listed
 from .requests import Submission
@@ -44,6 +47,15 @@ def submit(session: Session, given: Submission, other: str) -> None:
     submit_many(
         session, [replace(given, stands_in=other, waits_for=f"{JOB}{other}"[:255], reason=reason, unique_key=None, idempotency_key=None, due_at=None)]
     )  # fmt: skip
+
+
+def refuse_early_start(session: Session, id: str) -> None:
+    """Raise NotAllowed for a stand-in whose other job has not ended: started now, it would be dead for want of a result."""
+    options = session.execute(select(Job.options).where(Job.id == id)).scalar() or {}
+    other = options.get("stands_in")
+    state = None if other is None else session.execute(select(Job.state).where(Job.id == other)).scalar()
+    if state is not None and not state.is_final:
+        raise NotAllowed(f"job {other} of the same key does its work and is {state}: this one ends when that has ended")
 
 
 def may_go(session: Session | Direct) -> bool:

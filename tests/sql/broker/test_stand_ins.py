@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import timedelta
+
 import pytest
 from dramatiq import group, pipeline
 from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
 
 from src.broker import JobFailure, get, state
-from src.jobs.control import actions
-from src.jobs.core.errors import UnknownJob
+from src.jobs.control import actions, edits
+from src.jobs.control.edits import Edit
+from src.jobs.core.errors import NotAllowed, UnknownJob
 from src.jobs.core.models import Job
 from src.jobs.core.states import State
 from src.jobs.relay import due_jobs
 from src.jobs.submit import reruns
+from src.sql.clock import now
 from src.sql.database import Database
 from tests.actors.endings import once
 from tests.actors.endings import return_values as keep
@@ -141,3 +147,33 @@ def test_a_rerun_of_a_member_does_not_count_for_its_group(inline: Inline, databa
         state(callback)
     inline.run(ids[1])
     assert state(callback) is State.QUEUED
+
+
+EARLY: dict[str, Callable[[Session, str], object]] = {
+    "run now": actions.run_now,
+    "cancel and retry": actions.retry,
+    "start later": lambda session, id: edits.edit(session, id, Edit(due_at=now() + timedelta(hours=1))),
+    "other arguments": lambda session, id: edits.edit(session, id, Edit(args=[2], kwargs={})),
+}
+
+
+@pytest.mark.parametrize("way", EARLY)
+def test_a_job_that_takes_the_result_of_another_is_not_started_before_that_has_ended(inline: Inline, database: Database, way: str) -> None:
+    """Started early, it was dead: "job …, which did its work, is queued"."""
+    elsewhere = once.send(1)
+    steps = (once.message(1) | keep.message()).run()
+    id = steps.messages[0].message_id
+    if way == "cancel and retry":
+        with database.write() as session:
+            actions.cancel(session, id)
+
+    why = f"job {elsewhere.message_id} of the same key does its work and is queued"
+    with database.write() as session, pytest.raises(NotAllowed, match=why):
+        EARLY[way](session, id)
+    inline.run_all()
+    if way == "cancel and retry":
+        with database.write() as session:
+            actions.retry(session, id)
+        inline.run_all()
+
+    assert steps.get_result() == ["once 1"]
