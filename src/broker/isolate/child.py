@@ -24,7 +24,7 @@ from types import FrameType
 from typing import Any
 
 import dramatiq
-from dramatiq.asyncio import EventLoopThread, set_event_loop_thread
+from dramatiq.asyncio import set_event_loop_thread
 from dramatiq.middleware import Shutdown
 from dramatiq.middleware.threading import Interrupt
 
@@ -41,7 +41,7 @@ from ..core.lease import Lease
 from ..execute import capture, interrupts, stack
 from ..execute.attempt import AttemptRunner, LostLease
 from ..execute.running import Running, Used
-from ..options.async_actors import is_async
+from ..options.async_actors import LoopThread, is_async
 from ..options.limits import Limits
 from . import process_tree
 from .frames import Ended, Frames, used_by
@@ -175,8 +175,7 @@ def _carry_out(request: Request, frames: Frames) -> tuple[Any, ...]:
     running = Running(attempts.running_job(delivery), delivery)
     running.meter = _used
     if is_async(broker.actors[request.claimed.actor].fn):
-        loop = EventLoopThread(log)
-        loop.daemon = True
+        loop = LoopThread(log)
         loop.start(timeout=10)
         set_event_loop_thread(loop)
     current_job.job = running.job

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Awaitable
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 from dramatiq.asyncio import EventLoopThread, set_event_loop_thread
 from dramatiq.broker import Broker
 from dramatiq.middleware import AsyncIO, MiddlewareError
+
+from ...logs import get_logger
+
+log = get_logger(__name__)
+R = TypeVar("R")
 
 #: seconds for the thread to start on a busy machine
 START_WITHIN_S = 30.0
@@ -20,6 +26,42 @@ def is_async(function: Any) -> bool:
     return inspect.iscoroutinefunction(getattr(function, "__wrapped__", None))
 
 
+class LoopThread(EventLoopThread):
+    """The event loop's thread, a daemon; a coroutine that exits does not end the loop, which runs those of other jobs, too."""
+
+    def __init__(self, logger: Any) -> None:
+        super().__init__(logger)
+        self.daemon = True
+
+    def run(self) -> None:
+        """Run the loop until it is stopped: asyncio raises a task's SystemExit in the loop, after the task has got it."""
+        try:
+            while True:
+                try:
+                    self.loop.run_forever()
+                    return
+                except (SystemExit, KeyboardInterrupt):
+                    log.warning("coroutine_exited")
+        finally:
+            self.loop.close()
+
+    def run_coroutine(self, coro: Awaitable[R]) -> R:
+        """Run the coroutine, and raise what it raises; its exit passes the loop as a value."""
+        exits: list[BaseException] = []
+
+        async def contained() -> R | None:
+            try:
+                return await coro
+            except (SystemExit, KeyboardInterrupt) as error:
+                exits.append(error)
+                return None
+
+        result = super().run_coroutine(contained())
+        if exits:
+            raise exits[0]
+        return result  # type: ignore[return-value]
+
+
 class EventLoop(AsyncIO):
     """Replaces Dramatiq's AsyncIO.
 
@@ -28,8 +70,7 @@ class EventLoop(AsyncIO):
     """
 
     def before_worker_boot(self, broker: Broker, worker: Any) -> None:
-        thread = EventLoopThread(self.logger)
-        thread.daemon = True
+        thread = LoopThread(self.logger)
         try:
             thread.start(timeout=START_WITHIN_S)
         except Exception as error:
