@@ -17,6 +17,9 @@ log = get_logger(__name__)
 #: the hooks called here, by Dramatiq's names; "after" hooks run in reverse order of the middleware
 EVENTS = ("process_message", "skip_message", "ack", "nack")
 
+#: events that follow the decision about an attempt's end
+ACKS = ("ack", "nack")
+
 
 class Hooks:
     """Calls the hooks that the broker's middleware overrides, in Dramatiq's order."""
@@ -27,22 +30,23 @@ class Hooks:
         self._after = {event: _overriding(broker, f"after_{event}")[::-1] for event in EVENTS}
 
     def before(self, event: str, delivery: Delivery) -> None:
-        """Call `before_<event>` of each middleware. Raises only MiddlewareError, such as SkipMessage."""
+        """Call `before_<event>` of each middleware. Raises only MiddlewareError, such as SkipMessage, and none about an ack."""
         if hooks := self._before[event]:
-            self._call(hooks, delivery)
+            self._call(event, hooks, delivery)
 
     def after(self, event: str, delivery: Delivery, **values: Any) -> None:
         """Call `after_<event>` of each middleware, with the result or the exception in `values`."""
         if hooks := self._after[event]:
-            self._call(hooks, delivery, **values)
+            self._call(event, hooks, delivery, **values)
 
-    def _call(self, hooks: list[Callable[..., None]], delivery: Delivery, **values: Any) -> None:
+    def _call(self, event: str, hooks: list[Callable[..., None]], delivery: Delivery, **values: Any) -> None:
         for hook in hooks:
             try:
                 hook(self._broker, delivery, **values)
-            except MiddlewareError:
-                raise
-            except Exception:
+            except BaseException as error:
+                # The end of an attempt is decided before its ack: a hook that raised then would leave the job running for ever.
+                if isinstance(error, MiddlewareError) and event not in ACKS:
+                    raise
                 log.exception("middleware_failed", hook=getattr(hook, "__qualname__", repr(hook)))
 
 

@@ -9,8 +9,9 @@ from itertools import count
 from typing import Any
 
 import pytest
-from dramatiq import pipeline
+from dramatiq import Middleware, pipeline
 from dramatiq.errors import Retry
+from dramatiq.middleware import MiddlewareError, SkipMessage
 from pydantic import BaseModel, computed_field
 
 from src.broker.consume.deliveries import decode
@@ -264,3 +265,32 @@ def test_an_attribute_that_an_actor_sets_on_the_current_job_is_an_error_and_not_
     with declared(mark) as marker:
         first, second = attempts.run(marker.message()), attempts.run(marker.message())
     assert (first.result, second.result) == (first.id, second.id)
+
+
+#: hooks around an attempt and its acknowledgement, with the state of a job whose actor succeeds
+HOOKS = {
+    "before_process_message": State.DEAD, "after_process_message": State.DEAD, "before_ack": State.SUCCEEDED, "after_ack": State.SUCCEEDED,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HOOKS)
+@pytest.mark.parametrize(
+    "error", [MiddlewareError("no"), SkipMessage("no"), SystemExit("no"), GeneratorExit("no")], ids=lambda error: type(error).__name__
+)
+def test_a_hook_that_raises_leaves_no_job_running(attempts: Attempts, name: str, error: BaseException) -> None:
+    def raising(*_: Any, **__: Any) -> None:
+        raise error
+
+    hook = type("Raising", (Middleware,), {name: raising})()
+    attempts.broker.add_middleware(hook)
+    try:
+        with declared(lambda: 1, actor_name="works") as worker:
+            job = Attempts(attempts.database).run(worker.message())
+    finally:
+        attempts.broker.middleware.remove(hook)
+    if not isinstance(error, MiddlewareError):
+        assert job.state is State.SUCCEEDED  # as after any other error of a hook
+    elif isinstance(error, SkipMessage) and name.endswith("process_message"):
+        assert job.state is State.CANCELLED
+    else:
+        assert job.state is HOOKS[name]
