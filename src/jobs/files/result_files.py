@@ -21,6 +21,7 @@ from sqlalchemy.orm import Session
 
 from ...settings import get_settings
 from ..core.errors import JobsError
+from ..core.guards import guarded
 from ..core.models import Job
 from ..core.states import State
 from .durable import entries, make_folder, sync_folder
@@ -76,9 +77,10 @@ def delete_on_commit(session: Session, names: Sequence[str]) -> None:
 
 
 def delete(names: Iterable[str]) -> None:
-    """Delete files; missing ones are ignored."""
+    """Delete files; missing ones are ignored, and one that cannot be deleted does not keep the others."""
     for name in names:
-        path(name).unlink(missing_ok=True)
+        with guarded("result_not_deleted", file=name):
+            path(name).unlink(missing_ok=True)
         with suppress(OSError):  # it still holds other files
             path(name).parent.rmdir()
 

@@ -20,6 +20,7 @@ from typing import IO, Any
 
 from ...settings import get_settings
 from ..core.errors import JobsError
+from ..core.guards import guarded
 from .durable import entries, make_folder, sync_folder
 
 #: format of a file's id
@@ -105,7 +106,8 @@ def prune(candidates: Collection[str], used: Collection[str], before: float) -> 
     """Delete those candidates that are unused and still old, and abandoned drafts; return the number of files."""
     deleted = 0
     for id in set(candidates) - set(used):
-        deleted += _delete_if_old(path(id), before)
+        with guarded("upload_not_deleted", file=id):
+            deleted += _delete_if_old(path(id), before)
         with suppress(OSError):  # it still holds other files
             path(id).parent.rmdir()
     for left in entries(_folder() / _DRAFTS):

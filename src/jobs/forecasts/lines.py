@@ -129,7 +129,7 @@ def _key(limit: RateLimit | SlotLimit, args: Any, kwargs: Any) -> str:
         return limit.key
     try:
         return admission.keyed(limit.key, limit.key_of, args, kwargs)
-    except Exception:  # noqa: BLE001 - an actor's own function: the claim logs the failure, and takes this key, too
+    except BaseException:  # noqa: BLE001 - an actor's own function: the claim logs the failure, and takes this key, too
         return limit.key
 
 

@@ -146,3 +146,18 @@ def test_retention_of_other_jobs_is_not_held_up_by_a_file_that_is_gone(database:
     with database.write() as session:
         assert retention.prune(session) == 2
     assert files(folder) == set()
+
+
+def test_retention_of_other_jobs_is_not_held_up_by_a_file_that_cannot_be_deleted(
+    database: Database, folder: Path, time: StillClock
+) -> None:
+    worker = hired(database)
+    for _ in range(3):
+        succeeded(database, worker)
+    stubborn, *_ = sorted(folder.rglob("*.json"))
+    stubborn.unlink()
+    stubborn.mkdir()  # as a file of another user: the tests may run as root
+    time.forward(timedelta(days=15).total_seconds())
+    with database.write() as session:
+        assert retention.prune(session) == 3
+    assert {folder / name for name in files(folder)} == {stubborn}
