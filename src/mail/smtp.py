@@ -33,6 +33,8 @@ _STATUS = re.compile(r"5\.\d+\.\d+\b")
 #: RFC 3463: errors of the route, such as a sender's quota of the day
 _ROUTE_STATUS = re.compile(r"5\.4\.\d+\b")
 _SESSION_WORDS = re.compile(r"\b(helo|ehlo|client|sender|relay\w*|authenti\w+|block(ed|list)|blacklist\w*|tls)\b", re.IGNORECASE)
+#: refusals that pass, although their code says otherwise: greylists, and RFC 5321, 4.5.3.1.10 on 552 after RCPT
+_PASSING_WORDS = re.compile(r"gr[ae]y-?list|try (again|later)|again later|temporar|too many recipients", re.IGNORECASE)
 _NAME = re.compile(r"[A-Za-z0-9.-]{1,255}|\[[0-9A-Fa-f:.IPv]{2,64}\]")
 
 
@@ -118,11 +120,11 @@ def deliver(
                 together, left = left[:TOGETHER], left[TOGETHER:]
                 try:
                     answers = _transaction(connection, sender, together, raw)
-                except (OSError, smtplib.SMTPException, UnicodeError):
+                except (OSError, smtplib.SMTPException, ValueError):
                     left = together + left
                     raise
                 note(answers)
-    except (OSError, smtplib.SMTPException, UnicodeError) as error:
+    except (OSError, smtplib.SMTPException, ValueError) as error:  # smtplib raises ValueError for challenges and lines that it cannot read
         note(dict.fromkeys(left, Answer(DeliveryState.QUEUED, f"{server.host}:{server.port}: {_words(error)}")))
 
 
@@ -141,10 +143,13 @@ def _transaction(connection: smtplib.SMTP, sender: str, recipients: Sequence[str
     try:
         code, words = connection.data(raw)
         answer = _answer(code, words)
-        is_of_session = code in _OF_SESSION or bool(_ROUTE_STATUS.search(answer.text))
+        is_of_session = code in _OF_SESSION or bool(_ROUTE_STATUS.search(answer.text) or _PASSING_WORDS.search(answer.text))
     except smtplib.SMTPDataError as error:  # it refused DATA before the text was sent
         code, words = error.smtp_code, error.smtp_error if isinstance(error.smtp_error, bytes) else error.smtp_error.encode()
         answer = _answer(code, words)
+        if answer.state is DeliveryState.SENT:
+            # The answer to an earlier command, of a server or proxy that answers one twice: no text has been sent.
+            raise smtplib.SMTPServerDisconnected(f"it answered DATA with {answer.text}") from None
         is_of_session = _is_of_session(code, answer.text)
     if code != 250:
         _reset(connection)
@@ -166,13 +171,13 @@ def _of_recipient(code: int, words: bytes) -> Answer:
 
 
 def _is_of_session(code: int, text: str) -> bool:
-    if code in _OF_SESSION or _SESSION_STATUS.search(text):
+    if code in _OF_SESSION or _SESSION_STATUS.search(text) or _PASSING_WORDS.search(text):
         return True
     return not _STATUS.search(text) and bool(_SESSION_WORDS.search(text))
 
 
 def _answer(code: int, words: bytes) -> Answer:
-    if code == 421 or code < 200:  # the server is shutting down, or closed the connection without an answer
+    if code == 421 or not 200 <= code < 600:  # the server is shutting down, closed the connection without an answer, or speaks no SMTP
         raise smtplib.SMTPServerDisconnected(f"{code} {words.decode(errors='replace')}")
     state = DeliveryState.SENT if code < 300 else DeliveryState.REFUSED if code >= 500 else DeliveryState.QUEUED
     return Answer(state, f"{code} {_one_line(words.decode(errors='replace'))}")
@@ -268,4 +273,5 @@ def _words(error: Exception) -> str:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split())[:ANSWER_LENGTH]
+    """The text without control characters: PostgreSQL stores no NUL, and a terminal would obey escape sequences."""
+    return " ".join("".join(each if each.isprintable() else " " for each in text).split())[:ANSWER_LENGTH]

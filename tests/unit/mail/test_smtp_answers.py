@@ -141,12 +141,17 @@ def answer_of(server: Server, url: str = "smtp://127.0.0.1:{port}?timeout=5") ->
         ("RCPT", "550 relaying denied", QUEUED),
         ("RCPT", "530 5.7.0 Must issue a STARTTLS command first", QUEUED),
         ("RCPT", "503 5.5.1 bad sequence", QUEUED),
+        ("RCPT", "552 Too many recipients", QUEUED),
+        ("RCPT", "550 greylisted, try again later", QUEUED),
+        ("RCPT", "999 who knows", QUEUED),
         ("RCPT", CLOSE, QUEUED),
         ("DATA", "451 4.3.0 later", QUEUED),
         ("DATA", "554 5.6.0 no", REFUSED),
         ("DATA", "530 5.7.0 authentication required", QUEUED),
         ("DATA", "503 5.5.1 need RCPT command", QUEUED),
         ("DATA", "554 5.5.1 no valid recipients", QUEUED),
+        ("DATA", "250 OK", QUEUED),
+        ("DATA", "220 OK", QUEUED),
         ("DATA", CLOSE, QUEUED),
         ("text", "250 taken", SENT),
         ("text", "451 4.3.0 later", QUEUED),
@@ -154,6 +159,8 @@ def answer_of(server: Server, url: str = "smtp://127.0.0.1:{port}?timeout=5") ->
         ("text", "554 5.7.1 spam", REFUSED),
         ("text", "550 5.4.5 daily sending quota exceeded", QUEUED),
         ("text", "530 5.7.0 authentication required", QUEUED),
+        ("text", "554 5.7.1 Greylisted, come back later", QUEUED),
+        ("text", "999 who knows", QUEUED),
         ("text", CLOSE, QUEUED),
         ("QUIT", "554 rude", SENT),
         ("QUIT", CLOSE, SENT),
@@ -167,6 +174,23 @@ def test_what_each_answer_means(server: Server, step: str, answer: str, state: D
     assert told.state is state, told
     if answer[:1] in ("4", "5") and step != "QUIT":
         assert answer.split(" ", 1)[1] in told.text
+
+
+@pytest.mark.parametrize("step", ["EHLO", "MAIL", "RCPT"])
+def test_an_answer_that_comes_twice_is_not_taken_for_that_of_the_next_command(server: Server, step: str) -> None:
+    server.answers[step] += "\r\n250 and again"
+    told = answer_of(server)
+    assert (told.state, "it answered DATA with 250" in told.text) == (QUEUED, True)
+
+
+def test_control_characters_of_an_answer_reach_neither_database_nor_terminal(server: Server) -> None:
+    server.answers["text"] = "250 \0 OK \x1b[31m \x7f"
+    assert answer_of(server) == Answer(SENT, "250 OK [31m")
+
+
+def test_a_challenge_that_is_none_is_not_held_against_the_recipient(server: Server) -> None:
+    server.answers |= {"EHLO": "250-mail.test\r\n250 AUTH CRAM-MD5", "AUTH": "334 not*base64"}
+    assert answer_of(server, "smtp://me:secret@127.0.0.1:{port}").state is QUEUED
 
 
 @pytest.mark.parametrize(("step", "answer"), [("RCPT", "550 5.1.1 no such user"), ("DATA", "554 5.6.0 no"), ("text", "554 5.7.1 spam")])
