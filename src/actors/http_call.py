@@ -8,9 +8,10 @@ from typing import Annotated, Any, Literal
 import dramatiq
 from pydantic import BeforeValidator, Field, SecretStr
 
+from ..broker.options.retries import retry_after
 from ..jobs import current_job
 from ..settings import get_settings
-from .http_client import REDIRECTS, Answer, Request, call
+from .http_client import Answer, Request, call
 from .ssrf_guard import CallRefused
 
 #: headers whose values are credentials
@@ -68,9 +69,9 @@ def call_http(
     """Call a URL over HTTP.
 
     Addresses that are not public are refused unless CALLBOARD_HTTP_ALLOW names them, also as the target of a name or a
-    redirect. Responses of 5xx, 408, 425 and 429 are retried, at the time that the server gives, if any; others from 400
-    on are not. Redirects of GET and HEAD are followed. Redirects of other methods are an error that names the new
-    address, except 307 and 308.
+    redirect. Responses of 5xx, 408, 421, 425 and 429, and of 413 with a Retry-After, are retried, at the time that the
+    server gives, if any; others from 400 on are not. Redirects of GET and HEAD are followed. Redirects of other methods
+    are an error that names the new address, except 307 and 308. Of the other 3xx, only 304 is success.
     """
     given = {name: value if isinstance(value, str) else value.get_secret_value() for name, value in (headers or {}).items()}
     if authorization is not None:
@@ -78,9 +79,10 @@ def call_http(
     if current_job:
         given.setdefault("Idempotency-Key", current_job.id)  # lets the server recognise a repetition after a crash
     answer = call(Request(method, url, given, body.encode()), allowed=get_settings().http_allow, timeout_s=timeout_s, max_bytes=max_bytes)
-    if answer.status >= 500 or answer.status in (408, 425, 429):
-        raise HttpError(answer)
-    if answer.status >= 400 or answer.status in REDIRECTS:
+    error = HttpError(answer)
+    if answer.status >= 500 or answer.status in (408, 421, 425, 429) or (answer.status == 413 and retry_after(error) is not None):
+        raise error
+    if answer.status >= 300 and answer.status != 304:
         raise HttpRefused(answer)
     return {
         "status": answer.status,

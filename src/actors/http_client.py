@@ -11,6 +11,7 @@ import re
 import socket
 import ssl
 import time
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -70,9 +71,9 @@ class Answer:
 
 
 def call_once(request: Request, *, allowed: str, timeout_s: float, max_bytes: int) -> Answer:
-    """Like call(), but follow no redirect."""
+    """Like call(), but follow no redirect, and read at most `max_bytes` of an answer: its status counts."""
     _check_headers(request.headers)
-    return _once(request, allowed=allowed, deadline=time.monotonic() + timeout_s, max_bytes=max_bytes)
+    return _once(request, allowed=allowed, deadline=time.monotonic() + timeout_s, max_bytes=max_bytes, is_cut=True)
 
 
 def call(request: Request, *, allowed: str, timeout_s: float, max_bytes: int) -> Answer:
@@ -93,7 +94,7 @@ def call(request: Request, *, allowed: str, timeout_s: float, max_bytes: int) ->
     raise CallRefused(f"more than {MOST_REDIRECTS} redirects, the last to {request.url:.200}")
 
 
-def _once(request: Request, *, allowed: str, deadline: float, max_bytes: int) -> Answer:
+def _once(request: Request, *, allowed: str, deadline: float, max_bytes: int, is_cut: bool = False) -> Answer:
     parts = _parts(request.url)
     host, port = str(parts.hostname), parts.port or (443 if parts.scheme == "https" else 80)
     addresses = list(reachable(host, port, allowed, deadline))
@@ -107,13 +108,30 @@ def _once(request: Request, *, allowed: str, deadline: float, max_bytes: int) ->
                 problem = error  # another address of the name may answer
                 continue
             try:
-                return _exchange(connection, request, parts, max_bytes=max_bytes)
+                return _exchange(connection, request, parts, max_bytes=max_bytes, is_cut=is_cut)
             except (OSError, http.client.HTTPException) as error:
-                raise CallFailed(f"{_origin(parts)}: {error or type(error).__name__}") from None
-    raise CallFailed(f"{_origin(parts)} cannot be reached: {problem}") from None
+                raise CallFailed(f"{_origin(parts)}: {_words(error)}") from None
+    raise CallFailed(f"{_origin(parts)} cannot be reached: {_words(problem)}") from None
 
 
-def _exchange(connection: _Pinned, request: Request, parts: SplitResult, *, max_bytes: int) -> Answer:
+def _words(error: Exception | None) -> str:
+    if isinstance(error, http.client.IncompleteRead):
+        return "the answer was cut short" + (f", {error.expected} bytes are missing" if error.expected else "")
+    if isinstance(error, http.client.BadStatusLine) and not isinstance(error, http.client.RemoteDisconnected):
+        return f"the answer is not HTTP: {error.args[0]!a:.100}"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"{error.verify_message} ({error.reason}); if its authority is your own, name its file in the environment variable SSL_CERT_FILE"
+    if isinstance(error, ssl.SSLError) and error.reason in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"):
+        return f"this port does not speak TLS: write http:// ({error.reason})"
+    return _printable(str(error)) or type(error).__name__
+
+
+def _printable(text: str) -> str:
+    """The text in one line without control characters: PostgreSQL stores no NUL, and a terminal would obey escape sequences."""
+    return " ".join("".join(each if each.isprintable() else " " for each in text).split())
+
+
+def _exchange(connection: _Pinned, request: Request, parts: SplitResult, *, max_bytes: int, is_cut: bool) -> Answer:
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     headers = {
         "User-Agent": f"callboard/{__version__}",
@@ -122,22 +140,65 @@ def _exchange(connection: _Pinned, request: Request, parts: SplitResult, *, max_
         **request.headers,
         "Connection": "close",
     }
-    connection.request(request.method, path, body=request.body or None, headers=headers)
-    sock: Any = connection.sock  # the response closes it
-    response = connection.getresponse()
-    if sock.reader.last_line not in (b"\r\n", b"\n"):
-        raise http.client.IncompleteRead(sock.reader.last_line)  # http.client takes an end within the headers for their end
-    content = b"".join(_read(response, connection, max_bytes=max_bytes))
-    charset = response.headers.get_content_charset("utf-8")
+    hung_up: OSError | None = None
     try:
-        text = content.decode(charset, "replace")
-    except (LookupError, ValueError):  # an unknown character set, or one that is not for bytes
-        text = content.decode("utf-8", "replace")
-    known = {name.lower(): value for name, value in response.getheaders()}
-    return Answer(request.url, response.status, response.reason, known, text, len(content), 0.0)
+        connection.request(request.method, path, body=request.body or None, headers=headers)
+    except (BrokenPipeError, ConnectionResetError) as error:
+        hung_up = error  # it may have said why, such as 413, before it had read everything
+    sock: Any = connection.sock  # the response closes it
+    with closing(_response(sock, request.method)) as response:
+        if hung_up is not None and response.status < 400:
+            raise hung_up
+        content = b"".join(_read(response, max_bytes=max_bytes, is_cut=is_cut))
+        content = content if is_cut else _decoded(content, response.headers.get("content-encoding", ""), max_bytes=max_bytes)
+        charset = response.headers.get_content_charset("utf-8")
+        try:
+            text = content.decode(charset, "replace")
+        except (LookupError, ValueError):  # an unknown character set, or one that is not for bytes
+            text = content.decode("utf-8", "replace")
+        known = {name.lower(): value for name, value in response.getheaders()}
+        return Answer(request.url, response.status, _printable(response.reason), known, text, len(content), 0.0)
 
 
-def _read(response: http.client.HTTPResponse, connection: _Pinned, *, max_bytes: int) -> Iterator[bytes]:
+def _response(sock: Any, method: str) -> http.client.HTTPResponse:
+    """Read up to the end of the headers, past interim answers such as 103; http.client takes all but 100 for the answer itself."""
+    response = http.client.HTTPResponse(sock, method=method)
+    while True:
+        response.begin()
+        if sock.reader.last_line not in (b"\r\n", b"\n"):
+            raise http.client.IncompleteRead(sock.reader.last_line)  # http.client takes an end within the headers for their end
+        if response.status >= 200:
+            break
+        if response.status == 101:
+            raise http.client.HTTPException("it wants to speak another protocol (101)")
+        response.headers = None  # type: ignore[assignment]  # so that begin() reads the next answer
+    lengths = {part.strip() for value in response.headers.get_all("content-length", ()) for part in value.split(",")}
+    coding = response.headers.get("transfer-encoding", "chunked").strip().lower()
+    if len(lengths) > 1 or not all(each.isascii() and each.isdigit() and len(each) < 19 for each in lengths) or coding != "chunked":
+        raise http.client.HTTPException("its Content-Length or Transfer-Encoding cannot be understood")
+    return response
+
+
+def _decoded(content: bytes, coding: str, *, max_bytes: int) -> bytes:
+    """Return the body, of a server that compresses it unasked, too; never more than `max_bytes`."""
+    coding = coding.strip().lower()
+    if coding in ("", "identity") or not content:
+        return content
+    if coding not in ("gzip", "x-gzip", "deflate"):
+        raise CallRefused(f"the answer is compressed as {coding!a:.40}, which was not asked for")
+    unpacker = zlib.decompressobj(15 + 32)
+    try:
+        content = unpacker.decompress(content, max_bytes + 1)
+    except zlib.error as error:
+        raise http.client.HTTPException(f"its {coding} cannot be unpacked: {error}") from None
+    if len(content) > max_bytes:
+        raise CallRefused(f"the answer is longer than max_bytes ({max_bytes})")
+    if not unpacker.eof:
+        raise http.client.IncompleteRead(content)
+    return content
+
+
+def _read(response: http.client.HTTPResponse, *, max_bytes: int, is_cut: bool) -> Iterator[bytes]:
     total = 0
     while not response.isclosed():  # from Python 3.13 on it closes itself, and the socket, with the last byte
         chunk = response.read1(CHUNK)
@@ -146,6 +207,8 @@ def _read(response: http.client.HTTPResponse, connection: _Pinned, *, max_bytes:
         if not chunk:
             return
         total += len(chunk)
+        if total > max_bytes and is_cut:
+            return
         if total > max_bytes:
             raise CallRefused(f"the answer is longer than max_bytes ({max_bytes})")
         yield chunk
@@ -162,8 +225,15 @@ def _parts(url: str) -> SplitResult:
     if parts.username is not None or parts.password is not None:
         raise CallRefused("a URL with a password in it would be shown everywhere: use `authorization`")
     if not url.isascii():
-        raise CallRefused(f"{url!a:.200} must be written in ASCII, other characters as %XX")
+        raise CallRefused(f"{url!a:.200} must be written in ASCII, other characters as %XX{_ascii_host(str(parts.hostname))}")
     return parts
+
+
+def _ascii_host(host: str) -> str:
+    try:
+        return "" if host.isascii() else f" and the host as {host.encode('idna').decode()}"
+    except UnicodeError:
+        return ""
 
 
 def _check_headers(headers: Mapping[str, str]) -> None:

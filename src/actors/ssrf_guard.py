@@ -44,7 +44,9 @@ def reachable(host: str, port: int, allowed: str, deadline: float) -> Iterator[A
     """Return the addresses of a host, all checked before the first is connected to; raises CallRefused or CallFailed."""
     try:
         found = _resolve(host, port, deadline)
-    except (OSError, UnicodeError, ValueError) as error:
+    except UnicodeError:
+        raise CallRefused(f"{host!a:.100} is not the name of a host") from None
+    except (OSError, ValueError) as error:
         raise CallFailed(f"{host} cannot be resolved: {error}") from None
     names, networks = _read_allowed(allowed)
     for address in dict.fromkeys(found):

@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from urllib.parse import urlsplit
 
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
@@ -48,8 +49,8 @@ class Page:
 def create(session: Session, *, url: str, kind: Kind, actor: str | None, states: Sequence[str], by: str) -> Webhook:
     """Create a webhook with a new secret. Raises JobsError naming the invalid field."""
     known, one = STATES[kind], "an alert" if kind is Kind.ALERT else f"a {kind}"
-    if not url.startswith(("http://", "https://")) or len(url) > 2000 or not url.isascii() or " " in url:
-        raise JobsError("Give an address that begins with https:// or http://.", field="url")
+    if not _is_address(url):
+        raise JobsError("Give an address that begins with https:// or http://, in ASCII: https://HOST/PATH.", field="url")
     if "@" in url.split("/", 3)[2]:
         raise JobsError("Give the address without user and password: it is shown on pages. Deliveries are signed instead.", field="url")
     if not states or not set(states) <= set(known):
@@ -65,6 +66,22 @@ def create(session: Session, *, url: str, kind: Kind, actor: str | None, states:
     audit.about("webhook", webhook.id, url=url)
     events.forget(session)
     return webhook
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        has_place = bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        return False
+    return (
+        has_place
+        and url.startswith(("http://", "https://"))
+        and len(url) <= 2000
+        and url.isascii()
+        and url.isprintable()
+        and " " not in url
+    )
 
 
 def remove(session: Session, id: str) -> None:

@@ -33,8 +33,17 @@ def test_errors_are_shown_at_the_form_and_in_the_api(site: Site) -> None:
     browser, program = site.browser(), site.program()
     wrong = browser.fill_in("/admin/webhooks", url="gopher://example.org", kind="job", states="dead")
     assert wrong.status_code == 422
-    assert "Give an address that begins with https:// or http://." in in_words(wrong.text)
+    assert "Give an address that begins with https:// or http://, in ASCII: https://HOST/PATH." in in_words(wrong.text)
     assert program.post("/api/v1/webhooks", {"url": "https://example.org/", "states": []}).status_code == 422
+    for url in (
+        "http:///x",
+        "https://example.org:99999/",
+        "https://example.org:0/",
+        "http://[::1",
+        "https://example.org/\n",
+        "https://example.org/\0",
+    ):
+        assert program.post("/api/v1/webhooks", {"url": url}).get_json()["errors"][0]["field"] == "url"
     assert program.post("/api/v1/webhooks", {"url": "https://example.org/", "kind": "workflow", "actor": "add"}).get_json()["errors"] == [
         {"field": "actor", "message": "A workflow has no actor of its own: leave it out."}
     ]
