@@ -10,16 +10,17 @@ import re
 from collections.abc import Mapping
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_origin
 from urllib.parse import quote
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
+from dotenv import dotenv_values
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
-from .configuration import setting_checks
+from .configuration import broker_url, setting_checks
 from .configuration.kept_secrets import kept_secret
 from .configuration.setting_groups import AlertSettings, ConsoleSettings, MailSettings, ProxySettings, RetentionSettings
-from .configuration.setting_sources import PREFIX, Chosen, problems_of, running
+from .configuration.setting_sources import PREFIX, Chosen, misspelled, problems_of, running, unreadable
 
 #: where Docker and Kubernetes mount secrets: the file callboard_secret_key there is CALLBOARD_SECRET_KEY
 SECRETS_DIR = "/run/secrets"
@@ -55,7 +56,7 @@ class Settings(AlertSettings, ConsoleSettings, MailSettings, ProxySettings, Rete
         "", description="PostgreSQL schema of Callboard's tables, created by `./run migrate`; empty: the user's default, usually `public`"
     )
     database_pool: int = Field(20, ge=1, description="database connections that each process keeps open once it has needed them")
-    statement_timeout: float = Field(
+    statement_timeout: setting_checks.Seconds = Field(
         30.0, ge=0.1, description="seconds after which PostgreSQL ends a statement of a web process; its request is answered by 503"
     )
     database_overflow: int = Field(
@@ -73,7 +74,7 @@ class Settings(AlertSettings, ConsoleSettings, MailSettings, ProxySettings, Rete
         "", description="URL of the RabbitMQ management UI for links in the browser; empty: the first of CALLBOARD_MANAGEMENT_URL"
     )
 
-    actors: str = Field(
+    actors: Annotated[str, AfterValidator(setting_checks.modules)] = Field(
         "",
         description="modules, or folders of modules (with a `/`), whose actors are loaded besides those of src/actors, separated by commas",
     )
@@ -101,61 +102,72 @@ class Settings(AlertSettings, ConsoleSettings, MailSettings, ProxySettings, Rete
     metrics_host: Annotated[str, AfterValidator(setting_checks.host)] = Field(
         "127.0.0.1", description="address on which worker and scheduler processes serve their metrics, without a token"
     )
-    trace_url: str = Field(
+    trace_url: Annotated[str, AfterValidator(setting_checks.trace_address)] = Field(
         "",
-        pattern=r"^(https?://.*\{trace_id\}.*)?$",
         description="URL of a trace in your tracing tool, for links, e.g. `http://127.0.0.1:16686/trace/{trace_id}`; empty: no links",
     )
 
-    celery_queues: str = Field(
+    celery_queues: Annotated[str, AfterValidator(setting_checks.queues)] = Field(
         "", description="queues of Celery producers whose JSON messages become jobs, separated by commas; they are never declared"
     )
     foreign_messages: Literal["hold", "run"] = Field(
         "hold", description="messages published by other programs: `hold` for an operator, or `run`"
     )
-    max_result_bytes: int = Field(
+    max_result_bytes: Annotated[int, BeforeValidator(setting_checks.size)] = Field(
         67_108_864, ge=1024, description="maximum size of a JSON result in bytes; an attempt with a larger one fails"
     )
-    inline_result_bytes: int = Field(
+    inline_result_bytes: Annotated[int, BeforeValidator(setting_checks.size)] = Field(
         262_144, ge=1024, description="bytes; a larger JSON result is stored in a file instead of the job's row"
     )
     results_dir: str = Field("", description="folder of result files, shared by all hosts; empty: `results` in the data folder")
     uploads_dir: str = Field("", description="folder of uploaded files, shared by all hosts; empty: `uploads` in the data folder")
-    max_upload_bytes: int = Field(104_857_600, ge=1024, description="maximum size in bytes of a file, and of all files of one request")
-    keep_uploads: float = Field(
+    max_upload_bytes: Annotated[int, BeforeValidator(setting_checks.size)] = Field(
+        104_857_600, ge=1024, description="maximum size in bytes of a file, and of all files of one request"
+    )
+    keep_uploads: setting_checks.Days = Field(
         1,
         gt=0,
         description="days that an uploaded file is kept after the last job, schedule, preset or batch row that refers to it",
     )
-    max_message_bytes: int = Field(
+    max_message_bytes: Annotated[int, BeforeValidator(setting_checks.size)] = Field(
         1_048_576, ge=1024, description="maximum size of a message in bytes; jobs with larger arguments are refused"
     )
 
-    heartbeat_interval: float = Field(2.0, gt=0, description="seconds between two heartbeats of a worker process")
-    lease_duration: float = Field(
+    heartbeat_interval: setting_checks.Seconds = Field(2.0, gt=0, description="seconds between two heartbeats of a worker process")
+    lease_duration: setting_checks.Seconds = Field(
         6.0, gt=0, description="seconds without a heartbeat after which the jobs of a worker process are taken over"
     )
     max_crashes: int = Field(3, ge=1, description="worker crashes after which a job becomes dead instead of being retried")
-    publish_grace: float = Field(2.0, gt=0, description="seconds that a committed job may stay unpublished before the relay publishes it")
-    relay_interval: float = Field(0.2, gt=0, description="seconds between two polls when no job is due, of all relays of a fleet together")
-    reconcile_interval: float = Field(15.0, gt=0, description="seconds between two comparisons of the database with RabbitMQ's queues")
-    reconcile_after: float = Field(20.0, gt=0, description="seconds that a published job waits before the reconciler looks for its message")
-    early_ack_after: float = Field(
+    publish_grace: setting_checks.Seconds = Field(
+        2.0, gt=0, description="seconds that a committed job may stay unpublished before the relay publishes it"
+    )
+    relay_interval: setting_checks.Seconds = Field(
+        0.2, gt=0, description="seconds between two polls when no job is due, of all relays of a fleet together"
+    )
+    reconcile_interval: setting_checks.Seconds = Field(
+        15.0, gt=0, description="seconds between two comparisons of the database with RabbitMQ's queues"
+    )
+    reconcile_after: setting_checks.Seconds = Field(
+        20.0, gt=0, description="seconds that a published job waits before the reconciler looks for its message"
+    )
+    early_ack_after: setting_checks.Seconds = Field(
         60.0, gt=0, description="seconds of running after which a message is acknowledged early; then the lease alone protects the job"
     )
-    watchdog_after: float = Field(
+    watchdog_after: setting_checks.Seconds = Field(
         12.0, ge=0, description="seconds that an actor may block the interpreter before the watchdog kills its worker process; 0: never"
     )
-    stuck_after: float = Field(
+    stuck_after: setting_checks.Seconds = Field(
         30.0, gt=0, description="seconds without progress of an internal thread after which a worker process exits and is replaced"
     )
-    cancel_grace: float = Field(
+    cancel_grace: setting_checks.Seconds = Field(
         5.0, ge=0, description="seconds that an isolated actor has to react to a cancel before its process is killed"
     )
-    stalled_after: float = Field(1800.0, gt=0, description="seconds of running after which a job is shown as stalled")
+    stalled_after: setting_checks.Seconds = Field(1800.0, gt=0, description="seconds of running after which a job is shown as stalled")
     max_log_lines: int = Field(1_000, ge=1, description="maximum number of log lines stored per attempt")
-    max_log_bytes: int = Field(262_144, ge=1024, description="maximum size in bytes of the log stored per attempt")
-    shutdown_timeout: float = Field(30.0, gt=0, description="seconds that a stopping worker waits for running actors")
+    max_log_bytes: Annotated[int, BeforeValidator(setting_checks.size)] = Field(
+        262_144, ge=1024, description="maximum size in bytes of the log stored per attempt"
+    )
+    shutdown_timeout: setting_checks.Seconds = Field(30.0, gt=0, description="seconds that a stopping worker waits for running actors")
     max_memory: Annotated[int, BeforeValidator(setting_checks.size)] = Field(
         0,
         ge=0,
@@ -168,6 +180,13 @@ class Settings(AlertSettings, ConsoleSettings, MailSettings, ProxySettings, Rete
         "",
         description="private hosts and networks that `call_http` and webhooks may reach, separated by commas, e.g. `10.0.0.0/8,wiki.intern`",
     )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _in_small_letters(cls, value: object, info: ValidationInfo) -> object:
+        """Accept the words of a setting in any case: all are small."""
+        is_choice = isinstance(value, str) and get_origin(cls.model_fields[str(info.field_name)].annotation) is Literal
+        return str(value).lower() if is_choice else value
 
     @model_validator(mode="after")
     def _fit_each_other(self) -> Settings:
@@ -200,7 +219,8 @@ class Settings(AlertSettings, ConsoleSettings, MailSettings, ProxySettings, Rete
         given = [cache(one) for one in (env_settings, dotenv_settings) if isinstance(one, EnvSettingsSource) and one.env_vars]
         says_something = tuple(Chosen(settings_cls, each, lambda _name, value: value != "") for each in given)
         means_it = tuple(Chosen(settings_cls, each, lambda name, value: value == "" and name in EMPTY_MEANS) for each in given)
-        return init_settings, *says_something, file_secret_settings, *means_it
+        in_files = Chosen(settings_cls, file_secret_settings, lambda _name, value: value != "")
+        return init_settings, *says_something, in_files, *means_it
 
     @property
     def effective_public_url(self) -> str:
@@ -218,7 +238,7 @@ class Settings(AlertSettings, ConsoleSettings, MailSettings, ProxySettings, Rete
     @property
     def admins(self) -> list[str]:
         """The recipients of reports and failure mail."""
-        return [address.strip() for address in self.mail_admins.split(",") if address.strip()]
+        return setting_checks.addresses_of(self.mail_admins)
 
     @property
     def effective_database_url(self) -> str:
@@ -250,7 +270,7 @@ class Settings(AlertSettings, ConsoleSettings, MailSettings, ProxySettings, Rete
     @property
     def broker_urls(self) -> list[str]:
         """The normalised AMQP URLs, one per host."""
-        return [setting_checks.broker_url(url) for url in setting_checks.list_of(self.broker_url, ";")]
+        return [broker_url.parse(url) for url in setting_checks.list_of(self.broker_url, ";")]
 
     @property
     def actor_modules(self) -> list[str]:
@@ -278,8 +298,21 @@ class WrongSettings(SystemExit):
     """Invalid settings. Uncaught, it ends the process with its messages, wherever the settings were first read."""
 
     def __init__(self, problems: Mapping[str, str]) -> None:
-        super().__init__("\n".join(f"{name} {problem}." for name, problem in problems.items()))
+        super().__init__(
+            "\n".join(f"{name} {problem.rstrip('.')}{'' if problem.endswith('?') else '.'}" for name, problem in problems.items())
+        )
         self.problems = problems
+
+
+def _names_in_env_file() -> list[str]:
+    """The names in `.env`; raises WrongSettings if it is not text."""
+    file = Settings.model_config.get("env_file")
+    try:
+        return list(dotenv_values(str(file))) if file and os.path.isfile(str(file)) else []
+    except (OSError, UnicodeDecodeError) as error:
+        raise WrongSettings(
+            {str(Path(str(file)).absolute()): f"cannot be read: {getattr(error, 'strerror', None) or 'it is not UTF-8 text'}"}
+        ) from None
 
 
 @lru_cache(maxsize=1)
@@ -288,10 +321,18 @@ def get_settings() -> Settings:
 
     Settings that are not configured follow the `./run up` that runs in the data folder.
     """
+    folder = SECRETS_DIR if os.path.isdir(SECRETS_DIR) else None
+    problems = misspelled(Settings.model_fields, [*os.environ, *_names_in_env_file(), *(os.listdir(folder) if folder else ())])
+    problems |= unreadable(folder, Settings.model_fields) if folder else {}
+    if problems:
+        raise WrongSettings(problems)
     try:
-        settings = Settings(_secrets_dir=SECRETS_DIR if os.path.isdir(SECRETS_DIR) else None)
+        settings = Settings(_secrets_dir=folder)
     except ValidationError as error:
         raise WrongSettings(problems_of(error)) from None
+    for name in ("data_dir", "results_dir", "uploads_dir", "backup_dir", "mail_templates"):
+        if str(getattr(settings, name)):  # absolute, as long as this process is where it was started: a job may call chdir()
+            settings.__dict__[name] = type(getattr(settings, name))(setting_checks.at_home(Path(getattr(settings, name))).absolute())
     for name, value in running(settings.data_dir).items():
         if value and name not in settings.model_fields_set:
             settings.__dict__[name] = value  # not set by the operator: `model_fields_set` stays as it is

@@ -7,15 +7,27 @@ import ipaddress
 import logging
 import os
 import re
+from functools import partial
 from pathlib import Path
-from urllib.parse import quote, unquote, urlsplit
+from typing import Annotated
+from urllib.parse import parse_qsl, urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
-#: schemes of AMQP URLs, also those of other clients
-_AMQP = {"amqp": "amqp", "pyamqp": "amqp", "librabbitmq": "amqp", "rabbitmq": "amqp", "amqps": "amqps", "pyamqps": "amqps"}
-_AMQP_PORTS = {"amqp": 5672, "amqps": 5671}
-_HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.%A-Za-z0-9]*")
-_RATE = re.compile(r"\s*\d+\s*(?:/|per\b)\s*\d*\s*[a-z]+\s*", re.IGNORECASE)
+from pydantic import BeforeValidator
+
+from ..formats.quantities import parse_units
+from . import broker_url
+from .url_checks import ENCODE, NO, YES, is_host, readable_file
+
+_RATE = re.compile(
+    r"\s*0*[1-9]\d{0,8}\s*(?:/|per\b)\s*(?:[1-9]\d{0,5})?\s*(?:s|sec|seconds?|m|min|minutes?|h|hours?|d|days?)\s*", re.IGNORECASE
+)
+#: an address, or one in angle brackets after a name, which may be quoted
+_MAIL = re.compile(r'(?:"[^"<>\x00-\x1f]*"|[^<>@,;"\x00-\x1f]*)\s*<[^@\s<>,;"]+@[^@\s<>,;"]+>|[^@\s<>,;"]+@[^@\s<>,;"]+')
+_NOT_QUOTED_COMMA = re.compile(r',(?=(?:[^"]*"[^"]*")*[^"]*$)')
+_DECIMAL = re.compile(r"\d{1,9}(\.\d+)?")
+_EHLO = re.compile(r"[A-Za-z0-9.-]{1,255}|\[[0-9A-Fa-f:.IPv]{2,64}\]")
+_MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 _SCHEMA = re.compile(r"(?!pg_)[a-z_][a-z0-9_]{0,62}")
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?i?b?)")
 _UNITS = {
@@ -25,37 +37,33 @@ _UNITS = {
     for suffix in ("", "b")
 }
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_ENCODE = "percent-encode what is special in a password (@ as %40, / as %2F, # as %23)"
 
 
-def broker_url(text: str) -> str:
-    """Normalise one AMQP URL, also one written for Celery: `pyamqp://`, `//` for the virtual host `/`, a virtual host with a slash."""
-    right = f"must be amqp://USER:PASSWORD@HOST:5672/VHOST or amqps://…, several separated by `;`; {_ENCODE}"
+def _time_in(unit: str, value: object) -> object:
+    """A number of `unit`, or a text with other units, such as `1h30m`."""
+    if not isinstance(value, str) or not value:
+        return value
     try:
-        parts = urlsplit(text.strip())
-        scheme, host, port = _AMQP[parts.scheme], parts.hostname or "127.0.0.1", parts.port
-    except KeyError:
-        raise ValueError(f"{right}. Jobs travel through RabbitMQ, not through what {text.strip().partition(':')[0]!r:.40} names") from None
+        return float(value)
     except ValueError:
-        raise ValueError(right) from None
-    if not _HOST.fullmatch(host) or parts.fragment:
-        raise ValueError(right)
-    user = unquote(parts.username or "guest")
-    if parts.password is None and user != "guest":
-        raise ValueError(f"names the user {user!r} without a password: write amqp://{quote(user, safe='')}:PASSWORD@{host}/VHOST")
-    password = "guest" if parts.password is None else unquote(parts.password)
-    vhost = unquote(parts.path[1:]) or "/"
-    place = f"[{host}]" if ":" in host else host
-    login = f"{quote(user, safe='')}:{quote(password, safe='')}"
-    query = f"?{parts.query}" if parts.query else ""
-    return f"{scheme}://{login}@{place}:{port or _AMQP_PORTS[scheme]}/{quote(vhost, safe='')}{query}"
+        seconds = parse_units(value.lower())
+    if seconds is None:
+        raise ValueError(f"must be a number of {unit}, or a time such as 500ms, 30s, 5m, 1h30m or 7d; {value!r:.40} is none")
+    return seconds / _SECONDS[unit]
+
+
+_SECONDS = {"seconds": 1, "minutes": 60, "hours": 3_600, "days": 86_400}
+Seconds = Annotated[float, BeforeValidator(partial(_time_in, "seconds"))]
+Minutes = Annotated[float, BeforeValidator(partial(_time_in, "minutes"))]
+Hours = Annotated[float, BeforeValidator(partial(_time_in, "hours"))]
+Days = Annotated[float, BeforeValidator(partial(_time_in, "days"))]
 
 
 def broker_urls(text: str) -> str:
     if not list_of(text, ";"):
         raise ValueError("must name at least one RabbitMQ, e.g. amqp://USER:PASSWORD@HOST:5672/VHOST")
     for url in list_of(text, ";"):
-        broker_url(url)
+        broker_url.parse(url)
     return text
 
 
@@ -63,7 +71,10 @@ def database_url(text: str) -> str:
     if text:
         from .database_url import parse  # importing SQLAlchemy takes a third of a second, which `./run status` does not need
 
-        parse(text)
+        url = parse(text)
+        if url.get_backend_name() == "sqlite" and url.database and not os.path.isabs(url.database):
+            # Each connection opens the file again: after a job's chdir() it would be another one.
+            return url.set(database=os.path.abspath(url.database)).render_as_string()
     return text
 
 
@@ -79,6 +90,21 @@ def web_address(text: str) -> str:
     return text
 
 
+def public_address(text: str) -> str:
+    """An address that pages and mails show."""
+    right = "must be http://HOST:PORT or https://HOST"
+    _reachable(text, ("http", "https"), right)
+    if "@" in urlsplit(text).netloc or urlsplit(text).query:
+        raise ValueError(f"{right}, without user, password or query: mails show it")
+    return text
+
+
+def trace_address(text: str) -> str:
+    if text and not re.fullmatch(r"https?://.*\{trace_id\}.*", text, re.IGNORECASE):
+        raise ValueError("must be http:// or https:// with {trace_id} in it, e.g. http://127.0.0.1:16686/trace/{trace_id}")
+    return text
+
+
 def web_addresses(text: str) -> str:
     for each in list_of(text, ";"):
         web_address(each)
@@ -86,16 +112,38 @@ def web_addresses(text: str) -> str:
 
 
 def mail_server(text: str) -> str:
-    schemes = ("smtp", "smtp+starttls", "smtps")
-    _reachable(text, schemes, f"must be smtp://, smtp+starttls:// or smtps://, then USER:PASSWORD@HOST:PORT; {_ENCODE}")
+    right = f"must be smtp://, smtp+starttls:// or smtps://, then USER:PASSWORD@HOST:PORT; {ENCODE}"
+    _reachable(text, ("smtp", "smtp+starttls", "smtps"), right)
+    parts = urlsplit(text.strip())
+    if parts.path not in ("", "/"):
+        raise ValueError(right)
+    for name, value in parse_qsl(parts.query, keep_blank_values=True):
+        if name == "ca":
+            readable_file(name, value)
+        elif not _is_mail_option(parts.scheme, name, value):
+            options = "?timeout=SECONDS, ca=FILE, verify=no, ehlo=NAME and, for smtp://, tls=off"
+            raise ValueError(f"has {name}={value:.40} after the `?`, where {options} may stand")
     return text
+
+
+def _is_mail_option(scheme: str, name: str, value: str) -> bool:
+    match name:
+        case "timeout":
+            return bool(_DECIMAL.fullmatch(value)) and 0 < float(value) <= 3_600
+        case "verify":
+            return value in (*YES, *NO)
+        case "tls":
+            return value == "auto" or (value == "off" and scheme == "smtp")
+        case "ehlo":
+            return bool(_EHLO.fullmatch(value))
+    return False
 
 
 def size(value: object) -> object:
     """The bytes of a size with its unit; whole numbers are bytes."""
     text = str(value).strip()
     found = _SIZE.fullmatch(text.lower())
-    if not found:
+    if not found or float(found[1]) >= 1e12:
         raise ValueError(f"must be a size such as 512MB or 2GiB, or 0 for none; {text!r:.40} is none")
     return int(float(found[1]) * _UNITS[found[2]])
 
@@ -120,8 +168,8 @@ def level(text: str) -> str:
 
 
 def rate(text: str) -> str:
-    if text.strip() and not all(_RATE.fullmatch(each) for each in list_of(text, ";")):
-        raise ValueError("must be a number of requests in a time, e.g. 600/m or 100/h;10/m")
+    if text and not _RATE.fullmatch(text):
+        raise ValueError("must be one number of requests in a time, e.g. 600/m or 10/s")
     return text
 
 
@@ -137,7 +185,7 @@ def networks(text: str) -> str:
 def hosts(text: str) -> str:
     """Host names, addresses and networks."""
     for each in list_of(text, ","):
-        if "/" in each or not _HOST.fullmatch(each):
+        if not is_host(each):
             try:
                 ipaddress.ip_network(each, strict=False)
             except ValueError:
@@ -169,15 +217,47 @@ def header(text: str) -> str:
 
 
 def host(text: str) -> str:
-    if not _HOST.fullmatch(text):
+    plain = text[1:-1] if text.startswith("[") and text.endswith("]") else text
+    if not is_host(plain):
         raise ValueError("must be an address of this machine, e.g. 127.0.0.1 or 0.0.0.0, without a scheme or port")
-    return text
+    return plain
 
 
 def addresses(text: str) -> str:
-    for each in list_of(text, ","):
-        if not re.fullmatch(r"[^@]*[^@\s<>]@[^@\s<>]+>?", each):
+    for each in addresses_of(text):
+        if not _MAIL.fullmatch(each):
             raise ValueError(f"must be mail addresses, comma separated; {each!r:.60} is none")
+    return text
+
+
+def addresses_of(text: str) -> list[str]:
+    """Split at commas, except those within a quoted name."""
+    return [each.strip() for each in _NOT_QUOTED_COMMA.split(text) if each.strip()]
+
+
+def sender(text: str) -> str:
+    if not _MAIL.fullmatch(text):
+        raise ValueError("must be one mail address, e.g. jobs@example.com or Callboard <jobs@example.com>")
+    return text
+
+
+def modules(text: str) -> str:
+    """Modules, and folders with a `/`."""
+    for each in list_of(text, ","):
+        if each.endswith(".py"):
+            name = each.removesuffix(".py").strip("./").replace("/", ".")
+            raise ValueError(f"names the file {each:.100}: write its module, {name:.100}, or its folder with a `/`")
+        if "/" not in each and not _MODULE.fullmatch(each):
+            raise ValueError(
+                f"must be modules such as shop.tasks, or folders with a `/` such as ./tasks, separated by commas; {each!r:.60} is none"
+            )
+    return text
+
+
+def queues(text: str) -> str:
+    for each in list_of(text, ","):
+        if ";" in each or any(character.isspace() for character in each):
+            raise ValueError(f"must be names of queues, separated by commas; {each!r:.60} is none")
     return text
 
 
@@ -191,7 +271,7 @@ def _reachable(text: str, schemes: tuple[str, ...], right: str) -> None:
         return
     try:
         parts = urlsplit(text.strip())
-        fits = parts.scheme in schemes and bool(_HOST.fullmatch(parts.hostname or "")) and (parts.port or 1) > 0 and not parts.fragment
+        fits = parts.scheme in schemes and is_host(parts.hostname or "") and parts.port != 0 and not parts.fragment
     except ValueError:
         fits = False
     if not fits:

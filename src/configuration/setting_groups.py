@@ -19,33 +19,39 @@ class AlertSettings(BaseSettings):
     )
 
     alert_backlog: int = Field(1000, ge=0, description="number of ready jobs in a queue above which an alert begins; 0: no alert")
-    alert_backlog_for: float = Field(
+    alert_backlog_for: setting_checks.Minutes = Field(
         5, ge=0, description="minutes that a queue must stay above CALLBOARD_ALERT_BACKLOG before the alert begins"
     )
-    alert_oldest: float = Field(
+    alert_oldest: setting_checks.Minutes = Field(
         30, ge=0, description="minutes that the oldest ready job of a queue may wait before an alert begins; 0: no alert"
     )
-    alert_no_worker: float = Field(2, ge=0, description="minutes without a live worker process before an alert begins; 0: no alert")
+    alert_no_worker: setting_checks.Minutes = Field(
+        2, ge=0, description="minutes without a live worker process before an alert begins; 0: no alert"
+    )
     alert_failures: float = Field(
         50, ge=0, lt=100, description="percentage of dead jobs among recently finished ones above which an alert begins; 0: no alert"
     )
-    alert_failures_over: float = Field(15, gt=0, description="minutes that count as recent for CALLBOARD_ALERT_FAILURES")
+    alert_failures_over: setting_checks.Minutes = Field(15, gt=0, description="minutes that count as recent for CALLBOARD_ALERT_FAILURES")
     alert_failures_least: int = Field(20, ge=1, description="minimum number of recently finished jobs for CALLBOARD_ALERT_FAILURES")
-    alert_late: float = Field(5, ge=0, description="minutes that a schedule may be overdue before an alert begins; 0: no alert")
-    alert_no_scheduler: float = Field(1, ge=0, description="minutes without a live scheduler or relay before an alert begins; 0: no alert")
-    alert_fewer: float = Field(
+    alert_late: setting_checks.Minutes = Field(
+        5, ge=0, description="minutes that a schedule may be overdue before an alert begins; 0: no alert"
+    )
+    alert_no_scheduler: setting_checks.Minutes = Field(
+        1, ge=0, description="minutes without a live scheduler or relay before an alert begins; 0: no alert"
+    )
+    alert_fewer: setting_checks.Minutes = Field(
         2,
         ge=0,
         le=30,
         description="minutes with fewer workers or schedulers than in the previous hour before an alert begins; 0: no alert",
     )
-    alert_broker: float = Field(
+    alert_broker: setting_checks.Minutes = Field(
         1,
         ge=0,
         description="minutes that RabbitMQ or one of its nodes may be unreachable before an alert begins; memory and disk alarms alert at once; 0: no alert",
     )
-    alert_held: float = Field(5, ge=0, description="minutes that jobs may be held before an alert begins; 0: no alert")
-    alert_backup: float = Field(
+    alert_held: setting_checks.Minutes = Field(5, ge=0, description="minutes that jobs may be held before an alert begins; 0: no alert")
+    alert_backup: setting_checks.Hours = Field(
         3,
         ge=0,
         description="hours without a successful backup before an alert begins; a failed backup alerts at once; 0: no alert",
@@ -73,7 +79,7 @@ class MailSettings(BaseSettings):
         "",
         description="URL of the mail server: `smtp://`, `smtp+starttls://` or `smtps://`, then `user:password@host:port`; empty: the built-in mailbox under `./run up`",
     )
-    mail_from: Annotated[str, AfterValidator(setting_checks.addresses)] = Field(
+    mail_from: Annotated[str, AfterValidator(setting_checks.sender)] = Field(
         "Callboard <callboard@localhost>", description="default sender of mail"
     )
     mail_admins: Annotated[str, AfterValidator(setting_checks.addresses)] = Field(
@@ -83,14 +89,14 @@ class MailSettings(BaseSettings):
     mail_templates: Annotated[str, AfterValidator(setting_checks.folder)] = Field(
         "", description="folder of your own mail templates, NAME.txt and NAME.html, which override the built-in ones"
     )
-    public_url: Annotated[str, AfterValidator(setting_checks.web_address)] = Field(
+    public_url: Annotated[str, AfterValidator(setting_checks.public_address)] = Field(
         "", description="address of the console in a browser, for links in mail; empty: host and port"
     )
 
     failure_mail_after: int = Field(
         3, ge=1, description="failed attempts of an error group after which it is mailed; a dead job is mailed at once"
     )
-    failure_mail_quiet: float = Field(60, gt=0, description="minutes between two mails about the same error group")
+    failure_mail_quiet: setting_checks.Minutes = Field(60, gt=0, description="minutes between two mails about the same error group")
 
 
 class ProxySettings(BaseSettings):
@@ -111,10 +117,14 @@ class ProxySettings(BaseSettings):
 class RetentionSettings(BaseSettings):
     """Days after which rows are deleted."""
 
-    keep_succeeded: float = Field(14, gt=0, description="days that succeeded jobs and their results are kept")
-    keep_cancelled: float = Field(30, gt=0, description="days that cancelled and expired jobs are kept")
-    keep_dead: float = Field(180, gt=0, description="days that dead jobs are kept")
-    keep_ticks: float = Field(60, gt=0, description="days that ticks of schedules are kept; the newest 100 of each schedule stay")
-    keep_mails: float = Field(30, gt=0, description="days that delivered mail is kept; undelivered mail is kept twice as long")
-    keep_reports: float = Field(400, gt=0, description="days that reports are kept in the archive")
-    keep_audit: float = Field(400, gt=0, description="days that audit entries are kept")
+    keep_succeeded: setting_checks.Days = Field(14, gt=0, description="days that succeeded jobs and their results are kept")
+    keep_cancelled: setting_checks.Days = Field(30, gt=0, description="days that cancelled and expired jobs are kept")
+    keep_dead: setting_checks.Days = Field(180, gt=0, description="days that dead jobs are kept")
+    keep_ticks: setting_checks.Days = Field(
+        60, gt=0, description="days that ticks of schedules are kept; the newest 100 of each schedule stay"
+    )
+    keep_mails: setting_checks.Days = Field(
+        30, gt=0, description="days that delivered mail is kept; undelivered mail is kept twice as long"
+    )
+    keep_reports: setting_checks.Days = Field(400, gt=0, description="days that reports are kept in the archive")
+    keep_audit: setting_checks.Days = Field(400, gt=0, description="days that audit entries are kept")

@@ -12,8 +12,10 @@ import ssl
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
+from ..configuration import setting_checks
+from ..configuration.url_checks import YES
 from .errors import NoMailServer
 from .models import DeliveryState
 
@@ -69,32 +71,22 @@ class MailServer:
                 "no mail server is configured: set CALLBOARD_SMTP_URL, e.g. smtp+starttls://user:password@mail.example.com:587"
             )
         try:
-            parts = urlsplit(url)
-            port, query = parts.port, parse_qs(parts.query, strict_parsing=bool(parts.query))
-            timeout_s = float(query.pop("timeout", [str(TIMEOUT_S)])[0])
-            ca_file = query.pop("ca", [None])[0]
-            name, verify, tls = query.pop("ehlo", [""])[0], query.pop("verify", ["yes"])[0], query.pop("tls", ["auto"])[0]
-            known = parts.scheme in _PORTS and bool(parts.hostname) and not query and parts.path in ("", "/") and timeout_s > 0
-            known = known and verify in ("yes", "no") and tls in ("auto", "off") and (tls == "auto" or parts.scheme == "smtp")
-            known = known and (not name or _NAME.fullmatch(name) is not None)
-        except ValueError:
-            known = False
-        if not known:
-            raise NoMailServer(
-                "CALLBOARD_SMTP_URL is invalid: write smtp://, smtp+starttls:// or smtps://, then user:password@host:port,"
-                " with ?timeout=SECONDS, ca=FILE, verify=no, ehlo=NAME and, for smtp://, tls=off if need be; a password's special characters as %40"
-            )
+            setting_checks.mail_server(url)
+        except ValueError as error:
+            raise NoMailServer(f"CALLBOARD_SMTP_URL {error}") from None
+        parts = urlsplit(url.strip())
+        query = dict(parse_qsl(parts.query))
         return cls(
             parts.scheme,  # type: ignore[arg-type]
             str(parts.hostname),
-            port or _PORTS[parts.scheme],
+            parts.port or _PORTS[parts.scheme],
             unquote(parts.username or ""),
             unquote(parts.password or ""),
-            timeout_s,
-            ca_file,
-            name,
-            verify == "yes",
-            tls == "off",
+            float(query.get("timeout", TIMEOUT_S)),
+            query.get("ca"),
+            query.get("ehlo", ""),
+            query.get("verify", "yes") in YES,
+            query.get("tls") == "off",
         )
 
     @property

@@ -50,7 +50,7 @@ def report(line: str) -> None:
 
 def broker_is_configured() -> bool:
     """True if the environment or `.env` names a RabbitMQ. Parsed by hand: reading settings needs installed packages."""
-    if os.environ.get("CALLBOARD_BROKER_URL") or (SECRETS / "callboard_broker_url").exists():
+    if os.environ.get("CALLBOARD_BROKER_URL", "").strip(" \t\r\n'\"") or (SECRETS / "callboard_broker_url").exists():
         return True
     try:
         lines = (ROOT / ".env").read_text(encoding="utf-8").splitlines()

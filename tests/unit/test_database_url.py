@@ -27,6 +27,12 @@ WRITES = {"target_session_attrs": "read-write"}
         ("postgresql://u@[::1]:5,h2:7/db", {"user": "u", "host": "::1,h2", "port": "5,7", "dbname": "db", **WRITES}),
         ("postgresql://u@/db?host=h1:1&host=h2:2", {"user": "u", "host": "h1,h2", "port": "1,2", "dbname": "db", **WRITES}),
         ("postgresql://u@/db?host=h1,h2&port=1,2", {"user": "u", "host": "h1,h2", "port": "1,2", "dbname": "db", **WRITES}),
+        ("POSTGRES://u@h/db", {"user": "u", "host": "h", "dbname": "db"}),
+        ("postgis://u@h/db", {"user": "u", "host": "h", "dbname": "db"}),
+        ("psql://u@h/db", {"user": "u", "host": "h", "dbname": "db"}),
+        ("postgres://u@h/db?ssl=true", {"user": "u", "host": "h", "dbname": "db", "sslmode": "require"}),
+        ("postgresql+asyncpg://u@h/db?ssl=verify-full", {"user": "u", "host": "h", "dbname": "db", "sslmode": "verify-full"}),
+        ("postgresql://u@%2Frun%2Fpostgresql/db", {"user": "u", "host": "/run/postgresql", "dbname": "db"}),
         ("postgresql:///db?host=/run/postgresql", {"host": "/run/postgresql", "dbname": "db"}),
     ],
 )
@@ -55,6 +61,10 @@ def test_every_spelling_of_a_server_is_understood(text: str, meant: dict[str, st
 def test_anything_else_is_refused_with_the_way_to_write_it(text: str) -> None:
     with pytest.raises(ValueError, match="must be postgresql://USER:PASSWORD@HOST:5432/DATABASE"):
         parse(text)
+
+
+def test_a_driver_of_another_program_does_not_matter_for_sqlite() -> None:
+    assert parse("sqlite+aiosqlite:////srv/jobs.db") == make_url("sqlite:////srv/jobs.db")
 
 
 @pytest.mark.parametrize("name", ["a#b", "a?b", "a%25b", "a%b", "a b", "a'b\"c", "ü&\U0001f3ad", "a@b:c;d,e=f", "a+b"])

@@ -8,8 +8,9 @@ from typing import Any
 import dramatiq
 from dramatiq.brokers.rabbitmq import RabbitmqBroker
 
+from ...configuration.broker_url import parse as broker_url
 from ...configuration.kept_secrets import masked
-from ...configuration.setting_checks import broker_url, list_of
+from ...configuration.setting_checks import list_of
 from ...configuration.setting_sources import PREFIX
 from ...settings import Settings, get_settings
 from ..exceptions import ImproperlyConfigured

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any
 
-from ...configuration.setting_checks import broker_url, list_of
+from ...configuration.broker_url import parse as broker_url
+from ...configuration.setting_checks import list_of
 from ..app.beat import ENTRY_KEYS, ENTRY_OPTIONS, is_kept
 from ..base.differences import DIFFERENCES, Unsupported, unknown
 from ..conf.keys import BY_NAME, Effect, namespaced, new_name
