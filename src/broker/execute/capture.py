@@ -21,8 +21,11 @@ from dramatiq.compat import StreamablePipe
 from ...jobs.attempts.current_job import RunningJob, current_job
 from ...jobs.attempts.log_lines import LINE_LIMIT, Line, last_state
 from ...jobs.attempts.masking import mask_stray
-from ...logs import mask_by, speak_for, writes_to_terminal
+from ...logs import get_logger, mask_by, speak_for, writes_to_terminal
 from ..core.line_pipe import LinePipe
+from .interpreter_state import InterpreterState
+
+log = get_logger(__name__)
 
 Find = Callable[[], RunningJob | None]
 
@@ -36,13 +39,14 @@ class _Surroundings(NamedTuple):
 
     stdout: _Tee
     stderr: _Tee
-    handlers: list[tuple[logging.Handler, int, logging.Formatter | None, list[Any]]]
+    handlers: list[tuple[logging.Handler, int, logging.Formatter | None, list[Any], Any]]  # with level, formatter, filters and stream
     own: list[logging.Handler]  # the same ones
-    level: int
+    loggers: list[tuple[logging.Logger, int, bool, list[logging.Handler], list[Any]]]  # the root and Callboard's
     disabled: int
     silent: frozenset[str]  # loggers that were already disabled
     factory: Callable[..., logging.LogRecord]
     structured: dict[str, Any]
+    interpreter: InterpreterState
 
 
 _surroundings: _Surroundings | None = None
@@ -66,14 +70,16 @@ def install(find: Find = lambda: current_job.job) -> None:
     _surroundings = _Surroundings(
         stdout=stdout,
         stderr=stderr,
-        handlers=[(each, each.level, each.formatter, each.filters[:]) for each in root.handlers],
+        handlers=[(each, each.level, each.formatter, each.filters[:], getattr(each, "stream", None)) for each in root.handlers],
         own=root.handlers[:],
-        level=root.level,
+        loggers=[(each, each.level, each.propagate, each.handlers[:], each.filters[:]) for each in (root, logging.getLogger(_ROOT))],
         disabled=root.manager.disable,
         silent=frozenset(each.name for each in _loggers() if each.disabled),
         factory=logging.getLogRecordFactory(),
         structured=structlog.get_config(),
+        interpreter=InterpreterState.present(),
     )
+    _guard(root)
 
 
 def uninstall() -> None:
@@ -88,13 +94,15 @@ def uninstall() -> None:
 
 
 def put_back() -> None:
-    """Undo an attempt's changes to logging and the standard streams: `basicConfig(force=True)`, `dictConfig`, `disable`, another sys.stdout.
+    """Undo an attempt's changes to logging, the standard streams and switches of the interpreter.
 
-    Handlers that do not write to the terminal stay: they belong to the application.
+    Such as `basicConfig(force=True)`, `dictConfig`, `disable`, another sys.stdout, or warnings that raise. Handlers that do not write
+    to the terminal stay: they belong to the application.
     """
     was = _surroundings
     if was is None:
         return
+    was.interpreter.put_back()
     root = logging.getLogger()
     if sys.stdout is not was.stdout:
         sys.stdout = was.stdout
@@ -102,8 +110,14 @@ def put_back() -> None:
         sys.stderr = was.stderr
     if root.manager.disable != was.disabled:
         logging.disable(was.disabled)
-    if root.level != was.level:
-        root.setLevel(was.level)
+    for logger, level, propagates, own, filters in was.loggers:
+        if logger.level != level:
+            logger.setLevel(level)
+        logger.propagate = propagates
+        if logger.filters != filters:
+            logger.filters[:] = filters
+        if logger is not root and logger.handlers != own:
+            logger.handlers[:] = own
     if logging.getLogRecordFactory() is not was.factory:
         logging.setLogRecordFactory(was.factory)
     if _SENTINEL.disabled:
@@ -111,12 +125,40 @@ def put_back() -> None:
             logger.disabled = logger.name in was.silent
     if root.handlers != was.own:
         root.handlers[:] = [*was.own, *(each for each in root.handlers if each not in was.own and not _is_to_terminal(each, was))]
-    for handler, level, formatter, filters in was.handlers:
+        _guard(root)
+    for handler, level, formatter, filters, stream in was.handlers:
         handler.level, handler.formatter = level, formatter
+        if type(handler) is logging.StreamHandler:  # a closed FileHandler opens its file again
+            handler.stream = stream
         if handler.filters != filters:
             handler.filters[:] = filters
-    if structlog.get_config()["processors"] is not was.structured["processors"]:
+    if any(value is not was.structured.get(name) for name, value in structlog.get_config().items()):
         structlog.configure(**was.structured)
+
+
+def _guard(root: logging.Logger) -> None:
+    """Keep errors of the application's handlers from the code that logs: they would end later jobs, and Callboard's own threads."""
+    for handler in root.handlers:
+        if not isinstance(handler, _Keeper) and "handle" not in vars(handler):
+            handler.handle = _Guarded(handler)  # type: ignore[method-assign]
+
+
+class _Guarded:
+    """The `handle` of a handler, without its errors; the first one is logged."""
+
+    def __init__(self, handler: logging.Handler) -> None:
+        self._handle = handler.handle
+        self._name = type(handler).__name__
+        self._has_failed = False
+
+    def __call__(self, record: logging.LogRecord) -> Any:
+        try:
+            return self._handle(record)
+        except Exception as error:  # noqa: BLE001 - whatever a handler or its filter raises
+            if not self._has_failed:
+                self._has_failed = True
+                log.warning("log_handler_failed", handler=self._name, error=f"{type(error).__name__}: {error}")
+            return False
 
 
 def _loggers() -> list[logging.Logger]:

@@ -25,6 +25,7 @@ from ..options.isolation import terms
 from .attempt import OWN_FILES, AttemptRunner, LostLease
 from .endings import Successes, end, failure
 from .failures import describe
+from .interpreter_state import own_arithmetic
 from .running import NOT_KNOWN, Running, Used
 from .stand_ins import STANDS_IN
 
@@ -85,7 +86,9 @@ class Executor:
 
     def run(self, delivery: Delivery) -> None:
         """Run one claimed job to the end of its attempt, in its own context; raises nothing."""
-        copy_context().run(self._run, delivery)
+        context = copy_context()
+        context.run(own_arithmetic)
+        context.run(self._run, delivery)
 
     def _run(self, delivery: Delivery) -> None:
         running = Running(self.attempts.running_job(delivery), delivery)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import decimal
+import gc
 import io
 import logging
 import logging.config
+import socket
 import sys
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -73,9 +77,58 @@ def configure_structlog() -> None:
     structlog.configure(processors=[structlog.processors.KeyValueRenderer()], logger_factory=structlog.ReturnLoggerFactory())
 
 
+def reset_structlog() -> None:
+    structlog.reset_defaults()
+
+
+def wrap_structlog() -> None:
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+
+
+def silence_own() -> None:
+    own = {"src": {"level": "CRITICAL", "handlers": [], "propagate": False}}
+    logging.config.dictConfig({"version": 1, "disable_existing_loggers": False, "loggers": own})
+
+
+def filter_own() -> None:
+    logging.getLogger().addFilter(lambda record: False)
+    logging.getLogger("src").addHandler(Raising())
+
+
+def swap_streams() -> None:
+    for each in logging.getLogger().handlers:
+        if type(each) is logging.StreamHandler:
+            each.setStream(io.StringIO())
+
+
+class Raising(logging.Handler):
+    """A handler that does not keep its errors to itself."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        raise RuntimeError("no connection to the log server")
+
+
+def raising_handler() -> None:
+    logging.getLogger().addHandler(Raising())
+
+
+def raising_filter() -> None:
+    handler = logging.NullHandler()
+    handler.addFilter(lambda record: bool(1 / 0))
+    logging.getLogger().addHandler(handler)
+
+
 DONE: list[Callable[[], None]] = [
     basic_config, disable, dict_config, close_handlers, quiet_handlers, replace_streams, close_streams, no_records, bind, configure_structlog,
+    reset_structlog, wrap_structlog, silence_own, filter_own, swap_streams, raising_handler, raising_filter,
 ]  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _handlers_of_the_test_end_with_it() -> Iterator[None]:
+    was = logging.getLogger().handlers[:]
+    yield
+    logging.getLogger().handlers[:] = was
 
 
 @pytest.mark.parametrize("deed", DONE, ids=lambda deed: deed.__name__)
@@ -90,6 +143,7 @@ def test_the_next_job_finds_everything_as_it_was(attempts: Attempts, deed: Calla
         print("printed")
         sys.stderr.write("to stderr\n")
         logging.getLogger("team.module").info("logged")
+        logging.info("logged at the root")
         structlog.stdlib.get_logger("team").info("structured")
         return VARIABLE.get()
 
@@ -100,10 +154,65 @@ def test_the_next_job_finds_everything_as_it_was(attempts: Attempts, deed: Calla
         get_logger("src.own").warning("own_line")
         shown = written.getvalue()
     assert job.result == "unset"
-    assert attempts.log(job) == [("stdout", "printed"), ("stderr", "to stderr"), ("info", "logged"), ("info", "structured")]
-    for words in ("printed", "to stderr", "logged", "structured", "own_line"):
+    assert attempts.log(job) == [
+        ("stdout", "printed"),
+        ("stderr", "to stderr"),
+        ("info", "logged"),
+        ("info", "logged at the root"),
+        ("info", "structured"),
+    ]
+    for words in ("printed", "to stderr", '"logged"', "logged at the root", "structured", "own_line"):
         assert shown.count(words) == 1, words
     assert "by another job" not in shown
+
+
+def test_a_handler_that_fails_is_reported_once(attempts: Attempts) -> None:
+    def work() -> None:
+        for _ in range(3):
+            logging.getLogger("team").warning("logged")
+
+    with terminal() as written, declared(raising_handler) as adder, declared(work) as worker:
+        for actor in (adder, worker, worker):
+            assert attempts.run(actor.message()).state is State.SUCCEEDED
+        shown = written.getvalue()
+    assert shown.count("log_handler_failed") == 1
+    assert "RuntimeError: no connection to the log server" in shown
+    assert shown.count('"logged"') == 6
+
+
+def test_switches_of_the_interpreter_are_put_back(attempts: Attempts) -> None:
+    def state() -> tuple[Any, ...]:
+        decimals = decimal.getcontext().prec
+        return (
+            list(warnings.filters),
+            sys.getrecursionlimit(),
+            sys.getswitchinterval(),
+            socket.getdefaulttimeout(),
+            gc.isenabled(),
+            decimals,
+        )
+
+    seen = []
+
+    def change() -> None:
+        warnings.simplefilter("ignore")
+        logging.captureWarnings(True)
+        sys.setrecursionlimit(500)
+        sys.setswitchinterval(1)
+        socket.setdefaulttimeout(0.001)
+        gc.disable()
+        decimal.getcontext().prec = 2
+
+    def work() -> None:
+        seen.append(state())
+
+    with terminal(), declared(change) as changer, declared(work) as worker:
+        before, shows = state(), warnings.showwarning
+        for actor in (changer, worker):
+            assert attempts.run(actor.message()).state is State.SUCCEEDED
+        assert seen == [before]
+        assert warnings.showwarning is shows
+    logging.captureWarnings(False)
 
 
 def kept(log: Path) -> int:
