@@ -5,11 +5,27 @@ from __future__ import annotations
 import gc
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 
 #: new objects that trigger a collection of the youngest, and collections of the middle generation that trigger a full one
 YOUNG_OBJECTS, OLD_ROUNDS = 5_000, 50
 _waiting: list[Callable[[], None]] = []
+_keeps_output: list[bool] = []
+
+
+def keep_output() -> None:
+    """Reserve standard output for the results of this program: what modules of actors print when they are imported goes to standard error."""
+    _keeps_output.append(True)
+
+
+@contextmanager
+def printing_aside() -> Iterator[None]:
+    """Print to standard error in the block, if the program has reserved standard output."""
+    if not _keeps_output:
+        yield
+        return
+    with redirect_stdout(sys.stderr):
+        yield
 
 
 def after_imports(call: Callable[[], None]) -> None:

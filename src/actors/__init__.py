@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-from ..importing import complete_imports, uncollected
+from ..importing import complete_imports, printing_aside, uncollected
 
 with uncollected():
     import dramatiq
@@ -24,7 +24,7 @@ with uncollected():
     from ..configuration.setting_checks import at_home
     from ..early_actors import EarlyActors
     from ..logs import get_logger
-    from ..settings import get_settings
+    from ..settings import WrongSettings, get_settings
 
 log = get_logger(__name__)
 
@@ -67,7 +67,24 @@ def _import(name: str) -> ModuleType:
 
     Raises ImportError if it, or a module of its package, uses another broker: its actors would never run here.
     """
-    module = importlib.import_module(name)
+    try:
+        with printing_aside():
+            module = importlib.import_module(name)
+    except WrongSettings:
+        raise
+    except SystemExit as error:  # which would end a command as if it had succeeded
+        raise ImportError(
+            f'{name} ends the program when it is imported: sys.exit({error.code!r}). Put that under `if __name__ == "__main__":`.'
+        ) from error
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{name}.".startswith(f"{error.name}."):
+            raise
+        raise ImportError(
+            f"CALLBOARD_ACTORS names {name}, and there is no module {error.name} here. Correct the name, or start in the folder that holds it."
+        ) from None
+    except Exception as error:
+        error.add_note(f"while importing {name}")
+        raise
     if dramatiq.get_broker() is not broker:
         other = type(dramatiq.get_broker()).__name__
         dramatiq.set_broker(broker)

@@ -28,6 +28,7 @@ from .compat.results import Results
 from .core import topology
 from .options.async_actors import EventLoop
 from .options.callbacks import FollowUps
+from .options.errors import InvalidOption
 from .options.groups import GroupCallbacks, patch_groups
 from .options.isolation import Isolation
 from .options.known_options import KnownOptions
@@ -42,6 +43,9 @@ from .process.boot import Boot
 from .publish.group_commit import submit_now
 from .publish.linking import linked
 from .publish.publisher import get_publisher
+
+#: characters of the names of actors and queues: columns hold 255, RabbitMQ's names 255 bytes with their suffix
+LONGEST_NAME = 200
 
 
 def middleware() -> list[Middleware]:
@@ -88,6 +92,13 @@ class JobsBroker(RabbitmqBroker):
 
     def declare_actor(self, actor: Actor[Any, Any]) -> None:
         """Register an actor; its messages get ids in the order of time, unless its class is the application's own."""
+        name = actor.actor_name
+        if not name.strip() or name != name.strip() or not name.isprintable() or len(name) > LONGEST_NAME:
+            raise InvalidOption(
+                f"{name!a:.80}", f"the name of an actor has 1 to {LONGEST_NAME} printable characters, and no blank at its ends"
+            )
+        if len(actor.queue_name) > LONGEST_NAME:
+            raise InvalidOption(name, f"queue_name has at most {LONGEST_NAME} characters: RabbitMQ accepts no longer ones")
         if type(actor) is Actor:
             actor.__class__ = JobsActor
         super().declare_actor(actor)

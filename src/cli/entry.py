@@ -12,11 +12,13 @@ from io import TextIOWrapper
 import click
 
 from .. import __version__
+from ..importing import keep_output
 from ..operations.format.terminal_text import visible
 from ..up.errors import UpError
 from ..up.locations import COMMAND
 from ..up.parts.actor_loading import loading_problem
 from . import COMPLETE_VARIABLE, VERBS
+from .groups import Suggesting
 
 #: errors of the machine that an operator can fix; any other exception is a bug and shows its traceback
 REFUSALS = {
@@ -27,7 +29,7 @@ REFUSALS = {
 _UNDECODED = re.compile("[\udc80-\udcff]")
 
 
-class Verbs(click.Group):
+class Verbs(Suggesting):
     """Load each command's module only when it is called, so that a worker does not import what a supervisor needs."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -41,7 +43,7 @@ class Verbs(click.Group):
         return command
 
 
-@click.group(cls=Verbs)
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="callboard")
 def cli() -> None:
     """Callboard: background jobs for Python teams on RabbitMQ."""
@@ -52,6 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without UTF-8 gets ? for ✔ instead of a traceback
+    keep_output()
     try:
         cli(None if arguments is None else list(arguments), prog_name=COMMAND, complete_var=COMPLETE_VARIABLE)
     except UpError as error:

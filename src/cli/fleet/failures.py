@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from ...up.errors import UpError
+from ..groups import Suggesting
 from ..jobs.bulk import bulk
 from ..shared.calls import operator, words, writing
 from ..shared.data_folder import data_option, join
@@ -19,7 +20,7 @@ from ..shared.data_folder import data_option, join
 LISTED = 50
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=Suggesting, invoke_without_command=True)
 @click.option("--status", type=click.Choice(["open", "regressed", "resolved", "muted"]), help="By default open and regressed.")
 @click.option(
     "--sort", type=click.Choice(["last", "first", "count"]), default="last", show_default=True, help="Newest, first seen or most first."
@@ -113,7 +114,7 @@ def mute_error(*, id: str, how_long: str, data: Path | None) -> None:
     click.echo(f"{id} muted until {until:%Y-%m-%d %H:%M:%S}Z")
 
 
-@click.group("dead-letters", invoke_without_command=True)
+@click.group("dead-letters", cls=Suggesting, invoke_without_command=True)
 @click.argument("name", metavar="QUEUE")
 @data_option
 @click.pass_context

@@ -8,6 +8,7 @@ import click
 
 from ...operations.format.terminal_text import one_line, visible
 from ...up.errors import UpError
+from ..groups import Suggesting
 from ..shared.calls import operator, writing
 from ..shared.data_folder import data_option
 
@@ -15,7 +16,7 @@ from ..shared.data_folder import data_option
 WRONG = 3
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=Suggesting, invoke_without_command=True)
 @data_option
 @click.pass_context
 def alerts(context: click.Context, /, *, data: Path | None) -> None:
@@ -111,7 +112,7 @@ def purge(*, name: str, count: int | None, data: Path | None) -> None:
     click.echo(f"{receipt.id} cancels {waiting} waiting job{'' if waiting == 1 else 's'} in {name}")
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=Suggesting, invoke_without_command=True)
 @data_option
 @click.pass_context
 def workers(context: click.Context, /, *, data: Path | None) -> None:

@@ -24,7 +24,7 @@ ROWS = 12
 
 
 @click.command()
-@click.option("--once", is_flag=True, help="Print one frame and exit, for scripts.")
+@click.option("--once", is_flag=True, help="Print one frame and exit, as in a pipe.")
 @click.option("--every", type=Seconds(0.2, 60), default=1.0, show_default=True, help="Refresh interval in seconds.")
 @data_option
 def top(*, once: bool, every: float, data: Path | None) -> None:
@@ -33,8 +33,9 @@ def top(*, once: bool, every: float, data: Path | None) -> None:
     from rich.console import Console
     from rich.live import Live
 
-    if once:
-        Console(highlight=False).print(_frame())
+    console = Console(highlight=False)
+    if once or not console.is_terminal or console.is_dumb_terminal:  # a pipe or a file would be filled without end
+        console.print(_frame())
         return
     with Live(_frame(), screen=True, auto_refresh=False) as live:
         try:

@@ -12,6 +12,7 @@ import click
 
 from ...operations.format.terminal_text import one_line
 from ...up.errors import UpError
+from ..groups import Suggesting
 from ..shared.actor_arguments import arguments_of, read_arguments
 from ..shared.actor_command import OfActor
 from ..shared.calls import words
@@ -68,7 +69,7 @@ def schedules(*, data: Path | None) -> None:
             )
 
 
-@click.group()
+@click.group(cls=Suggesting)
 def schedule() -> None:
     """One schedule: show, create, change, pause, resume, run-now, backfill, delete, preview."""
 

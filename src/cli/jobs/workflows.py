@@ -10,6 +10,7 @@ import click
 
 from ...operations.format.terminal_text import one_line
 from ...up.errors import UpError
+from ..groups import Suggesting
 from ..shared.calls import operator, writing
 from ..shared.data_folder import data_option, join
 
@@ -30,7 +31,7 @@ def workflows(*, limit: int, data: Path | None) -> None:
         click.echo(f"{each.id}  {each.state:<10} {one_line(each.name):<32} {each.created_at:%Y-%m-%d %H:%M:%S}Z  {counts}")
 
 
-@click.group()
+@click.group(cls=Suggesting)
 def workflow() -> None:
     """One workflow: submit, show, cancel, retry."""
 

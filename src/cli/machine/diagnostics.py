@@ -11,6 +11,7 @@ from ...settings import Settings
 from ...up import doctor as examination
 from ...up.data import configuration
 from ...up.data.log_files import LogFile, last_lines, readable
+from ...up.errors import UpError
 from ..shared.data_folder import data_option, open_folder
 
 
@@ -26,10 +27,14 @@ def logs(*, role: str | None, count: int, follow: bool, data: Path | None) -> No
         path for path in sorted((folder.broker / "log").glob("callboard*.log")) if "upgrade" not in path.name
     ]
     chosen = {("broker" if path.parent.parent == folder.broker else path.stem): path for path in paths}
+    found = sorted(chosen)
     if role:
         chosen = {name: path for name, path in chosen.items() if name.startswith(role)}
+    if role and not chosen:
+        there = f" There are those of {', '.join(found)}." if found else ""
+        raise UpError(f"There is no log of {role} in {folder.logs}.{there}")
     if not chosen:
-        click.echo(f"No log{f' of {role}' if role else ''} in {folder.logs}.")
+        click.echo(f"No log in {folder.logs}.")
     for name, path in chosen.items():
         for line in last_lines(path, count):
             click.echo(f"{name:<11}│ {line}")

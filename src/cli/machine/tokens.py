@@ -7,10 +7,11 @@ from pathlib import Path
 import click
 
 from ...up.errors import UpError
+from ..groups import Suggesting
 from ..shared.data_folder import data_option, join
 
 
-@click.group()
+@click.group(cls=Suggesting)
 def token() -> None:
     """API tokens."""
 

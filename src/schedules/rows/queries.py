@@ -93,7 +93,7 @@ def find(session: Session, which: int | str) -> Schedule:
         found = session.get(Schedule, int(text))
     found = found or session.execute(select(Schedule).where(Schedule.name == text)).scalars().first()
     if found is None:
-        raise UnknownSchedule(f"There is no schedule {text!r}.", field="id")
+        raise UnknownSchedule(f"There is no schedule {text!r}. ./run schedules and GET /api/v1/schedules list them.", field="id")
     return found
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sysconfig
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from ..errors import UpError
 from ..locations import PACKAGE, SOURCE
@@ -35,10 +37,22 @@ def loading_problem(error: BaseException) -> str | None:
 
 
 def _in_words(error: BaseException) -> str:
-    where = error if isinstance(error, SyntaxError) else traceback.extract_tb(error.__traceback__)[-1]
-    line = (where.text if isinstance(where, SyntaxError) else where.line) or ""
-    return (
-        f"The application cannot be loaded: {type(error).__name__}: {error}\n"
-        f"    at {where.filename}:{where.lineno}  {line.strip()}\n"
-        f"Fix that line, or remove the module from src/actors and CALLBOARD_ACTORS; reproduce it with:  .venv/bin/python -c 'import {PACKAGE}.actors'"
-    )
+    place, notes = _place(error), "".join(f" ({note})" for note in getattr(error, "__notes__", ()))
+    text = f"The application cannot be loaded: {type(error).__name__}: {error}{'' if place else notes}\n"
+    reproduce = f"eproduce it with:  .venv/bin/python -c 'import {PACKAGE}.actors'"
+    if place is None:  # the message of Callboard itself, which names the cure
+        return f"{text}R{reproduce}"
+    return f"{text}    at {place}\nFix that line, or remove the module from src/actors and CALLBOARD_ACTORS; r{reproduce}"
+
+
+def _place(error: BaseException) -> str | None:
+    """The last line outside Callboard, its dependencies and Python's library: that of the team's module."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{error.filename}:{error.lineno}  {(error.text or '').strip()}"
+    foreign = (sysconfig.get_path("stdlib"), sysconfig.get_path("purelib"), "<frozen")
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        path = Path(frame.filename)
+        is_own = path.is_relative_to(SOURCE) and (path.parent != SOURCE / "actors" or path.name == "__init__.py")
+        if not is_own and not frame.filename.startswith(foreign):
+            return f"{frame.filename}:{frame.lineno}  {(frame.line or '').strip()}"
+    return None

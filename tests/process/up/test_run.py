@@ -51,7 +51,7 @@ def test_an_unknown_verb_is_refused_with_the_known_ones() -> None:
     done = subprocess.run([sys.executable, "-m", "src", "uppp"], cwd=ROOT, capture_output=True, text=True)
 
     assert done.returncode == 2
-    assert "No such command 'uppp'" in done.stderr
+    assert "There is no command 'uppp'. Did you mean up?" in done.stderr
 
 
 def test_the_environment_is_current_only_for_this_lock_this_python_and_this_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

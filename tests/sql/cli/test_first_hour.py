@@ -14,6 +14,7 @@ from src.up.checks import status
 from src.up.data.data_folder import Folder, PartRecord, State
 from src.up.data.process_identity import identify
 from tests.harness import fork_server
+from tests.sql.cli.conftest import Terminal
 
 
 def run(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -37,6 +38,98 @@ def test_an_actor_that_cannot_be_loaded_is_named_with_its_line(tmp_path: Path, w
     assert "Traceback" not in done.stderr
     assert f"{folder}/hello.py:3  def half(:" in done.stderr
     assert len(done.stderr.splitlines()) <= 4
+
+
+DECLARED = "import dramatiq\n\n@dramatiq.actor({})\ndef ours(): ...\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "line"),
+    [
+        ("import sys\nsys.exit()\n", "ends the program when it is imported: sys.exit(None)", 2),
+        ("import sys\nsys.exit('stop')\n", "sys.exit('stop')", 2),
+        ("x = 1\0\n", "null bytes", None),
+        ("raise ValueError('why')\n", "ValueError: why", 1),
+        (DECLARED.format("max_retrys=3"), "do you mean max_retries?", 3),
+        (DECLARED.format("rate_limit='fast'"), "'fast' is not a rate limit", 3),
+        (DECLARED.format("actor_name='add'"), "An actor named 'add' is already registered", 3),
+        (DECLARED.format("actor_name='a\\nb'"), "the name of an actor", 3),
+        (DECLARED.format("actor_name='x' * 201"), "the name of an actor", 3),
+        (DECLARED.format("queue_name='x' * 201"), "queue_name has at most 200 characters", 3),
+    ],
+)
+def test_what_a_module_does_at_its_import_is_named_with_the_line_of_the_team(
+    tmp_path: Path, text: str, words: str, line: int | None
+) -> None:
+    folder = tmp_path / "team_of_hello"
+    folder.mkdir()
+    (folder / "hello.py").write_text(text)
+    done = run("submit", "add", "--x", "1", "--y", "2", CALLBOARD_ACTORS=f"{folder}/", CALLBOARD_DATA_DIR=str(tmp_path / "data"))
+    assert done.returncode == 1
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "None:None" not in done.stderr
+    if line is None:
+        assert "while importing team_of_hello.hello" in done.stderr
+    elif "sys.exit" not in text:
+        assert f"{folder}/hello.py:{line}" in done.stderr
+    assert len(done.stderr.splitlines()) <= 3
+
+
+def test_a_module_that_is_not_there_is_named_by_its_setting(tmp_path: Path) -> None:
+    done = run("jobs", CALLBOARD_ACTORS="shop.tasks", CALLBOARD_DATA_DIR=str(tmp_path / "data"))
+    assert "CALLBOARD_ACTORS names shop.tasks, and there is no module shop here." in done.stderr
+    assert (done.returncode, len(done.stderr.splitlines())) == (1, 2)
+
+
+def test_what_a_module_prints_is_no_part_of_a_commands_output(terminal: Terminal, tmp_path: Path) -> None:
+    folder = tmp_path / "team_that_prints"
+    folder.mkdir()
+    (folder / "hello.py").write_text("print('hello from an import')\n")
+    done = fork_server.server().run(
+        ["-m", "src", "submit", "add", "--x", "1", "--y", "2"], {**terminal.environment, "CALLBOARD_ACTORS": f"{folder}/"}
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == 1
+    assert "hello from an import" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("submitt",), "There is no command 'submitt'. Did you mean submit?"),
+        (("wrkers",), "There is no command 'wrkers'. Did you mean workers?"),
+        (("Status",), "There is no command 'Status'. Did you mean status?"),
+        (("start",), "There is no command 'start'. Did you mean up?"),
+        (("beat",), "There is no command 'beat'. Did you mean scheduler?"),
+        (("xyzzy",), "There is no command 'xyzzy'. ./run --help lists them."),
+        (("schedule", "delte", "x"), "There is no command 'delte'. Did you mean delete?"),
+        (("token", "make"), "There is no command 'make'. ./run token --help lists them."),
+    ],
+)
+def test_a_misspelled_command_is_refused_with_the_one_that_was_meant(words: tuple[str, ...], sentence: str) -> None:
+    done = run(*words)
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", f"✘ {sentence}\n")
+
+
+@pytest.mark.parametrize("words", [("-h",), ("help",), ("submit", "-h"), ("schedule", "help")])
+def test_help_is_asked_for_in_several_ways(words: tuple[str, ...]) -> None:
+    done = run(*words)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("Usage: ./run")
+
+
+def test_top_in_a_pipe_prints_one_frame(terminal: Terminal) -> None:
+    assert "workers" in terminal.run("top")
+
+
+def test_logs_of_a_part_that_is_not_there_are_refused_with_those_that_are(tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir(parents=True)
+    (tmp_path / "logs" / "web.log").write_text("x\n")
+    done = run("logs", "wrker", "--data", str(tmp_path))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "There is no log of wrker" in done.stderr
+    assert "There are those of web." in done.stderr
 
 
 @pytest.fixture
