@@ -15,12 +15,12 @@ from urllib.parse import quote
 
 from dotenv import dotenv_values
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, ValidationInfo, field_validator, model_validator
-from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from .configuration import broker_url, setting_checks
 from .configuration.kept_secrets import kept_secret
 from .configuration.setting_groups import AlertSettings, ConsoleSettings, MailSettings, ProxySettings, RetentionSettings
-from .configuration.setting_sources import PREFIX, Chosen, misspelled, problems_of, running, unreadable
+from .configuration.setting_sources import PREFIX, Chosen, misspelled, problems_of, running, sentence, unreadable
 
 #: where Docker and Kubernetes mount secrets: the file callboard_secret_key there is CALLBOARD_SECRET_KEY
 SECRETS_DIR = "/run/secrets"
@@ -298,9 +298,7 @@ class WrongSettings(SystemExit):
     """Invalid settings. Uncaught, it ends the process with its messages, wherever the settings were first read."""
 
     def __init__(self, problems: Mapping[str, str]) -> None:
-        super().__init__(
-            "\n".join(f"{name} {problem.rstrip('.')}{'' if problem.endswith('?') else '.'}" for name, problem in problems.items())
-        )
+        super().__init__("\n".join(f"{name} {sentence(problem)}" for name, problem in problems.items()))
         self.problems = problems
 
 
@@ -324,12 +322,14 @@ def get_settings() -> Settings:
     folder = SECRETS_DIR if os.path.isdir(SECRETS_DIR) else None
     problems = misspelled(Settings.model_fields, [*os.environ, *_names_in_env_file(), *(os.listdir(folder) if folder else ())])
     problems |= unreadable(folder, Settings.model_fields) if folder else {}
-    if problems:
-        raise WrongSettings(problems)
     try:
         settings = Settings(_secrets_dir=folder)
     except ValidationError as error:
-        raise WrongSettings(problems_of(error)) from None
+        raise WrongSettings(problems | problems_of(error)) from None
+    except SettingsError:  # a secret file that cannot be read
+        raise WrongSettings(problems) from None
+    if problems:
+        raise WrongSettings(problems)
     for name in ("data_dir", "results_dir", "uploads_dir", "backup_dir", "mail_templates"):
         if str(getattr(settings, name)):  # absolute, as long as this process is where it was started: a job may call chdir()
             settings.__dict__[name] = type(getattr(settings, name))(setting_checks.at_home(Path(getattr(settings, name))).absolute())

@@ -68,7 +68,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except OSError as error:
         if error.errno not in REFUSALS:
             raise
-        click.echo(f"✘ The system refused: {error.strerror}: {error.filename or ''}\nLook at space and rights:  ./run doctor", err=True)
+        click.echo(
+            f"✘ The system refused: {error.strerror}{f': {error.filename}' if error.filename else ''}\nLook at space and rights:  ./run doctor",
+            err=True,
+        )
         sys.exit(1)
     except Exception as error:
         if (problem := loading_problem(error) or _database_problem(error)) is None:

@@ -41,6 +41,11 @@ def problems_of(error: ValidationError) -> dict[str, str]:
     return found
 
 
+def sentence(problem: str) -> str:
+    """The problem with its full stop, unless it ends with a question."""
+    return problem if problem.endswith(("?", ".")) else f"{problem}."
+
+
 def misspelled(fields: Iterable[str], names: Iterable[str]) -> dict[str, str]:
     """Name variables that nearly have the name of a setting: the setting that was meant would silently keep its default.
 

@@ -69,9 +69,10 @@ def test_a_wrong_value_is_refused_by_name_with_what_would_be_right(name: str, mo
 def test_all_that_is_wrong_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CALLBOARD_PORT", "eight")
     monkeypatch.setenv("CALLBOARD_TIMEZONE", "Nowhere")
+    monkeypatch.setenv("CALLBOARD_DATABSE_URL", "x")
     with pytest.raises(WrongSettings) as found:
         get_settings()
-    assert set(found.value.problems) == {"CALLBOARD_PORT", "CALLBOARD_TIMEZONE"}
+    assert set(found.value.problems) == {"CALLBOARD_PORT", "CALLBOARD_TIMEZONE", "CALLBOARD_DATABSE_URL"}
 
 
 def test_a_header_of_a_proxy_needs_the_proxys_address(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from dotenv.parser import parse_stream
 from pydantic_settings import SettingsError
 
 from ...configuration.kept_secrets import masked
-from ...configuration.setting_sources import PREFIX
+from ...configuration.setting_sources import PREFIX, sentence, tidy
 from ...settings import SECRETS_DIR, Settings, WrongSettings, get_settings
 from ..errors import UpError
 
@@ -61,7 +61,7 @@ def env_file_lines() -> dict[str, int]:
 def origin(name: str) -> str:
     """Source of a setting: the environment, .env, a secret file, or its default."""
     variable = PREFIX + name.upper()
-    if any(key.upper() == variable and value for key, value in os.environ.items()):
+    if any(key.upper() == variable and tidy(value) for key, value in os.environ.items()):
         return "environment"
     line = env_file_lines().get(variable)
     if line is not None:
@@ -88,4 +88,4 @@ def _suggestion(name: str, known: Iterable[str]) -> str:
 def _complaint(variable: str, message: str) -> str:
     where = origin(variable.removeprefix(PREFIX).lower())
     mend = f"edit that line: nano +{where.rpartition(' ')[2]} .env" if where.startswith(".env") else f"unset it: unset {variable}"
-    return f"{variable} (from {where}) {message}.\nCorrect it, or {mend}"
+    return f"{variable} (from {where}) {sentence(message)}\nCorrect it, or {mend}"
