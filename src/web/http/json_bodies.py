@@ -27,6 +27,8 @@ def read_json(*, many: bool = False) -> Any:
     """Read the request's JSON; reject other content with the reason, and oversized bodies before parsing. `many`: several jobs."""
     if request.mimetype != "application/json":
         raise UnsupportedMediaType("Send JSON with the header Content-Type: application/json.")
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise UnsupportedMediaType("Send the body uncompressed, without the header Content-Encoding.")
     if not many:
         request.max_content_length = min(request.max_content_length or ONE_JOB, get_settings().max_message_bytes * 2 + ONE_JOB)
     return loads(request.get_data(cache=False))

@@ -113,3 +113,31 @@ def test_the_api_can_be_read_as_a_page_with_the_role_and_an_example_of_each_oper
     assert "-F file=@a.png http" in words
     assert "file required part file" in words
     assert site.stranger().get("/api/docs").location.startswith("/sign-in")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "detail"),
+    [
+        ("GET", "/api/v1/jobs/", 404, "There is nothing at '/api/v1/jobs/'. Did you mean /api/v1/jobs?"),
+        ("GET", "/api/v1/worker", 404, "There is nothing at '/api/v1/worker'. Did you mean /api/v1/workers?"),
+        ("GET", "/api/v2/xyzzy-and-more", 404, "There is nothing at '/api/v2/xyzzy-and-more'. /api/docs lists the API."),
+        ("PUT", "/api/v1/jobs", 405, "PUT is not allowed here. Send GET or POST."),
+    ],
+)
+def test_an_address_or_method_that_is_wrong_is_refused_with_the_cure(site: Site, method: str, path: str, status: int, detail: str) -> None:
+    program = site.program()
+    refused = program.client.open(path, method=method, headers=program.headers)
+    assert (refused.status_code, refused.mimetype, refused.get_json()["detail"]) == (status, "application/problem+json", detail)
+
+
+def test_a_compressed_body_is_refused_with_the_cure(site: Site) -> None:
+    program = site.program()
+    headers = {**program.headers, "Content-Encoding": "gzip", "Content-Type": "application/json"}
+    refused = program.client.post("/api/v1/jobs", data=b"\x1f\x8b", headers=headers)
+    assert (refused.status_code, refused.get_json()["detail"]) == (415, "Send the body uncompressed, without the header Content-Encoding.")
+
+
+def test_a_page_that_is_not_there_names_the_one_that_was_meant(site: Site) -> None:
+    page = site.browser().get("/worker")
+    assert page.status_code == 404
+    assert "Did you mean /workers?" in in_words(page.text)

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import difflib
 import errno
 
-from flask import Flask, g, redirect, render_template, request, url_for
+from flask import Flask, current_app, g, redirect, render_template, request, url_for
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import DataError, SQLAlchemyError
-from werkzeug.exceptions import HTTPException, InternalServerError, RequestEntityTooLarge, ServiceUnavailable, Unauthorized
+from werkzeug.exceptions import (
+    HTTPException,
+    InternalServerError,
+    MethodNotAllowed,
+    NotFound,
+    RequestEntityTooLarge,
+    ServiceUnavailable,
+    Unauthorized,
+)
 from werkzeug.wrappers import Response
 
 from ....jobs.alerts.mutes import UnknownAlert
@@ -81,6 +90,10 @@ def _http(error: HTTPException) -> Response:
     )
     if isinstance(error, RequestEntityTooLarge):
         detail = uploads.too_large()
+    if isinstance(error, MethodNotAllowed):
+        detail = f"{request.method} is not allowed here. Send {' or '.join(sorted({*(error.valid_methods or ())} - {'HEAD', 'OPTIONS'}))}."
+    if detail == NotFound.description:
+        detail = _no_page()
     response = _answer(Problem(error.code or 500, detail or error.name))
     for name, value in error.get_headers():
         if name not in ("Content-Type", "Content-Length"):
@@ -88,6 +101,20 @@ def _http(error: HTTPException) -> Response:
     if isinstance(error, Unauthorized):
         response.headers["WWW-Authenticate"] = 'Bearer realm="callboard"'
     return response
+
+
+def _no_page() -> str:
+    """Name the address that was probably meant."""
+    known = [rule.rule for rule in current_app.url_map.iter_rules() if not rule.arguments and "GET" in (rule.methods or ())]
+    near = difflib.get_close_matches(request.path.lower().rstrip("/"), known, n=1, cutoff=0.8)
+    hint = (
+        f" Did you mean {request.script_root}{near[0]}?"
+        if near
+        else f" {request.script_root}/api/docs lists the API."
+        if _for_program()
+        else ""
+    )
+    return f"There is nothing at {request.path!r:.200}.{hint}"
 
 
 def _forbidden(error: Forbidden) -> Response:
