@@ -12,6 +12,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
+import dramatiq
 from dramatiq.broker import Broker
 from dramatiq.middleware import SkipMessage
 
@@ -63,6 +64,7 @@ class AttemptRunner:
 
     def __init__(self, broker: Broker, lease: Lease, limits: Limits) -> None:
         self.broker = broker
+        self._process_broker = dramatiq.get_broker()  # read before any job runs
         self.lease = lease
         self.limits = limits
         self.hooks = Hooks(broker)
@@ -148,6 +150,7 @@ class AttemptRunner:
             return interrupts.call(running, limit, running.job.check, _called, (actor.fn, args, kwargs), {})
         finally:
             capture.put_back()  # before our own code logs again
+            _put_back(self._process_broker, running)
 
     def _read_signature(self, actor: Any) -> Signature:
         return self._signatures.setdefault(actor, Signature.of(actor))
@@ -200,6 +203,15 @@ def _called(function: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
     if len(values) > most:
         raise UnstorableResult(f"its result has more than {most} values, more than CALLBOARD_MAX_RESULT_BYTES can hold")
     return values
+
+
+def _put_back(broker: Broker, running: Running) -> None:
+    """Undo `dramatiq.set_broker` in an actor: later groups and pipelines would send to that broker, and be lost."""
+    other = dramatiq.get_broker()
+    if other is not broker:
+        dramatiq.set_broker(broker)
+        cure = "take dramatiq.set_broker() out of the actor"
+        log.warning("broker_put_back", job_id=running.job.id, actor=running.job.actor, broker=type(other).__name__, cure=cure)
 
 
 def _tick(options: dict[str, Any]) -> datetime | None:

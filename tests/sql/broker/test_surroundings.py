@@ -16,9 +16,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import dramatiq
 import pytest
 import structlog
+from dramatiq.brokers.stub import StubBroker
 
+import src.actors
 from src.jobs import State
 from src.jobs.attempts.log_lines import Lines
 from src.logs import get_logger
@@ -164,6 +167,21 @@ def test_the_next_job_finds_everything_as_it_was(attempts: Attempts, deed: Calla
     for words in ("printed", "to stderr", '"logged"', "logged at the root", "structured", "own_line"):
         assert shown.count(words) == 1, words
     assert "by another job" not in shown
+
+
+def test_another_broker_that_a_job_sets_is_put_back_loudly(attempts: Attempts) -> None:
+    def change() -> None:
+        dramatiq.set_broker(StubBroker())
+
+    def work() -> bool:
+        return dramatiq.get_broker() is src.actors.broker
+
+    with terminal() as written, declared(change) as changer, declared(work) as worker:
+        attempts.run(changer.message())
+        shown = written.getvalue()
+        assert attempts.run(worker.message()).result is True
+    assert shown.count("broker_put_back") == 1
+    assert "take dramatiq.set_broker() out of the actor" in shown
 
 
 def test_a_handler_that_fails_is_reported_once(attempts: Attempts) -> None:
