@@ -53,9 +53,11 @@ def misspelled(fields: Iterable[str], names: Iterable[str]) -> dict[str, str]:
     """
     known = {PREFIX + field.upper() for field in fields}
     found = {}
+    settings = [each.removeprefix(PREFIX) for each in known]
     for name in {each.upper() for each in names if each.upper().startswith(PREFIX)} - known:
-        near = difflib.get_close_matches(name.removeprefix(PREFIX), [each.removeprefix(PREFIX) for each in known], n=1, cutoff=0.86)
-        if near:
+        given = name.removeprefix(PREFIX)
+        exchanged = [each for each in settings if sorted(each) == sorted(given)]  # as in PROT for PORT
+        if near := exchanged or difflib.get_close_matches(given, settings, n=1, cutoff=0.86):
             found[name] = f"is not a setting: did you mean {PREFIX}{near[0]}?"
     return found
 

@@ -162,7 +162,8 @@ def test_a_name_in_quotes_may_hold_a_comma(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.parametrize(
-    ("name", "meant"), [("DATABSE_URL", "DATABASE_URL"), ("WORKER", "WORKERS"), ("BROKERURL", "BROKER_URL"), ("SMTP_URI", "SMTP_URL")]
+    ("name", "meant"),
+    [("DATABSE_URL", "DATABASE_URL"), ("WORKER", "WORKERS"), ("BROKERURL", "BROKER_URL"), ("SMTP_URI", "SMTP_URL"), ("PROT", "PORT")],
 )
 def test_a_misspelled_variable_is_refused_with_the_one_that_was_meant(
     name: str, meant: str, tmp_path: Path, secrets: Path, monkeypatch: pytest.MonkeyPatch
