@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from datetime import timedelta
+from functools import partial
 
 from sqlalchemy.orm import Session
 
@@ -16,7 +17,7 @@ from ...broker.core.log_throttle import LogThrottle
 from ...broker.recover import broker_health, management
 from ...broker.recover.management import Overview
 from ...jobs.alerts import alerts, rules
-from ...jobs.alerts.alerts import Sign
+from ...jobs.alerts.alerts import Rule, Sign
 from ...jobs.alerts.models import AlertKind
 from ...jobs.alerts.rules import AT_TWO_CHECKS, in_words
 from ...logs import get_logger
@@ -60,19 +61,20 @@ def stand_in() -> None:
 
 def _check() -> alert_notifications.Notices | None:
     broker = management.overview(within_s=management.FRESH_S, counts=False) if get_settings().alert_broker else None
+    every = [
+        *rules.rules(except_actors=alert_notifications.SILENT),
+        Rule(frozenset({AlertKind.LATE}), _late),
+        Rule(frozenset({AlertKind.BROKER_AWAY, AlertKind.NODE_AWAY, AlertKind.BROKER_ALARM}), partial(_broker, broker=broker)),
+        Rule(frozenset({AlertKind.BACKUP}), _backup),
+    ]
     with read() as session:
-        signs = [
-            *rules.signs(session, except_actors=alert_notifications.SILENT),
-            *_late(session),
-            *(_broker(session, broker) if broker is not None else ()),
-            *_backup(session),
-        ]
+        signs = alerts.evaluate(session, every)
     with write() as session:
         before = alerts.take_turn(session, every=timedelta(seconds=CHECK_S * 0.8))
         if before is None:
             return None
         if before > now() + SET_BACK:
-            signs.append(_set_back(session, before - now()))
+            signs.present.append(_set_back(session, before - now()))
         changes = alerts.note(session, signs, looked_before=before)
         for change in changes:
             log.warning(f"alert_{change.turn}", kind=change.kind.value, subject=change.subject, detail=change.text)
@@ -100,7 +102,9 @@ def _late(session: Session) -> list[Sign]:
     ]
 
 
-def _broker(session: Session, broker: Overview) -> list[Sign]:
+def _broker(session: Session, *, broker: Overview | None) -> list[Sign]:
+    if broker is None:
+        return []
     after = timedelta(minutes=get_settings().alert_broker)
     return [
         Sign(each.kind, each.subject, each.text, AT_ONCE if each.kind is AlertKind.BROKER_ALARM else after)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from sqlalchemy import delete, insert, select, update
@@ -11,7 +11,9 @@ from sqlalchemy.orm import Session
 
 from ...sql.clock import SET_BACK, now
 from ...sql.columns import from_microseconds
+from ..core.guards import guarded
 from ..core.states import Turn
+from ..core.values import text_of
 from . import mutes
 from .models import Alert, AlertKind, AlertWatch
 from .mutes import Subject
@@ -22,6 +24,8 @@ WELL_FOR = timedelta(minutes=2)
 BLIND_AFTER = timedelta(minutes=2)
 #: how long recovered alerts are kept
 KEEP = timedelta(days=30)
+#: characters of the error of a rule
+LONGEST = 300
 #: recovered alerts shown in a list
 RECENT = 50
 
@@ -37,6 +41,22 @@ class Sign:
 
 
 @dataclass(frozen=True, slots=True)
+class Rule:
+    """Finds the present problems of some kinds."""
+
+    kinds: frozenset[AlertKind]
+    signs: Callable[[Session], Sequence[Sign]]
+
+
+@dataclass(slots=True)
+class Signs:
+    """Problems that the rules have found; those of the kinds of a failed rule are unknown."""
+
+    present: list[Sign] = field(default_factory=list)
+    unknown: set[AlertKind] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """An alert that began or recovered in this transaction and is to be notified."""
 
@@ -47,6 +67,22 @@ class Change:
     text: str
     began_at: datetime
     at: datetime
+
+
+def evaluate(session: Session, rules: Iterable[Rule]) -> Signs:
+    """Evaluate each rule; one that fails is a problem itself, and keeps no other from being evaluated."""
+    found = Signs()
+    for rule in rules:
+        names = ", ".join(sorted(rule.kinds))
+        with guarded("alert_rule_failed", rule=names):
+            try:
+                found.present += rule.signs(session)
+            except Exception as error:
+                found.unknown |= rule.kinds
+                sentence = f"The rule for {names} cannot be evaluated: {type(error).__name__}: {text_of(error, LONGEST)}"
+                found.present.append(Sign(AlertKind.WATCH, names, sentence, timedelta(0)))
+                raise
+    return found
 
 
 def take_turn(session: Session, *, every: timedelta) -> datetime | None:
@@ -65,13 +101,13 @@ def take_turn(session: Session, *, every: timedelta) -> datetime | None:
     return before if session.execute(mine.returning(AlertWatch.id)).first() is not None else None
 
 
-def note(session: Session, signs: Sequence[Sign], *, looked_before: datetime) -> list[Change]:
-    """Record the present problems, and return the alerts that began or recovered."""
+def note(session: Session, signs: Signs, *, looked_before: datetime) -> list[Change]:
+    """Record the present problems, and return the alerts that began or recovered. Alerts of unknown kinds stay as they are."""
     present = now()
     blind, muted = present - looked_before > BLIND_AFTER, mutes.in_force(session)
     known = {(alert.kind, alert.subject): alert for alert in open_or_seen(session)}
     changes = []
-    for sign in signs:
+    for sign in signs.present:
         alert = known.pop((sign.kind, sign.subject[:255]), None)
         if alert is None:
             alert = Alert(kind=sign.kind, subject=sign.subject[:255], text=sign.text, seen_at=present)
@@ -85,7 +121,7 @@ def note(session: Session, signs: Sequence[Sign], *, looked_before: datetime) ->
                 alert.began_at = present
                 session.flush()
                 changes.append(_change(Turn.BEGAN, alert, present))
-    return [*changes, *_recover(session, known.values(), present)]
+    return [*changes, *_recover(session, [each for each in known.values() if each.kind not in signs.unknown], present)]
 
 
 def _recover(session: Session, well: Iterable[Alert], present: datetime) -> list[Change]:

@@ -30,6 +30,7 @@ class AlertKind(StrEnum):
     HELD = "held"  # jobs
     BACKUP = "backup"
     CLOCK = "clock"  # was set back
+    WATCH = "watch"  # a rule cannot be evaluated
 
 
 class Alert(Base):

@@ -6,6 +6,7 @@ import math
 from bisect import bisect_right
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 
 from sqlalchemy import and_, func, or_, select, text
 from sqlalchemy.orm import Session
@@ -18,7 +19,7 @@ from ..core.states import State, WorkerCommand
 from ..leases import heartbeats, workers
 from ..leases.heartbeats import Role
 from ..read.queries import NOT_SUCCEEDED, queues
-from .alerts import Sign
+from .alerts import Rule, Sign
 from .models import AlertKind
 
 #: the condition must hold at two consecutive checks
@@ -31,15 +32,15 @@ BEFORE, STEP = timedelta(hours=1), timedelta(seconds=15)
 _DEAD, _SUCCEEDED = (text(f"jobs.state = '{state}'") for state in (State.DEAD, State.SUCCEEDED))
 
 
-def signs(session: Session, *, except_actors: Collection[str]) -> list[Sign]:
-    """Return the present problems. `except_actors`: actors whose failures are ignored, because notifying of them would cause more."""
+def rules(*, except_actors: Collection[str]) -> list[Rule]:
+    """Return the rules. `except_actors`: actors whose failures are ignored, because notifying of them would cause more."""
     return [
-        *_queues(session),
-        *_no_worker(session),
-        *_schedulers(session),
-        *_fewer(session),
-        *_held(session),
-        *_failures(session, except_actors),
+        Rule(frozenset({AlertKind.BACKLOG, AlertKind.OLDEST}), _queues),
+        Rule(frozenset({AlertKind.NO_WORKER}), _no_worker),
+        Rule(frozenset({AlertKind.NO_SCHEDULER, AlertKind.NO_RELAY}), _schedulers),
+        Rule(frozenset({AlertKind.FEWER_WORKERS, AlertKind.FEWER_SCHEDULERS}), _fewer),
+        Rule(frozenset({AlertKind.HELD}), _held),
+        Rule(frozenset({AlertKind.FAILURES}), partial(_failures, except_actors=except_actors)),
     ]
 
 

@@ -6,13 +6,15 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import text, update
+from sqlalchemy.orm import Session
 
 from src.actors.notifications import fleet_watch
 from src.broker.recover import management
 from src.broker.recover.management import NodeState, Overview
 from src.jobs import State
-from src.jobs.alerts import alerts
+from src.jobs.alerts import alerts, rules
+from src.jobs.alerts.alerts import Sign
 from src.jobs.control import actions
 from src.jobs.core.models import Heartbeat, Job, Worker
 from src.jobs.core.states import WorkerCommand
@@ -90,6 +92,35 @@ def test_a_scheduler_that_falls_silent_is_an_alert_within_its_minute(database: D
     beat(database, Role.SCHEDULER, id=frozen, lease_s=86_400)  # it goes on
     look(time, times=14)
     assert current(database) == {}
+
+
+@pytest.mark.both_stores
+def test_a_rule_that_fails_is_an_alert_and_stops_no_other_rule(
+    database: Database, time: StillClock, setting: Set, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    setting(held=5, no_scheduler=1)
+    in_state(database, State.HELD)
+    beat(database, Role.SCHEDULER, lease_s=86_400)
+    beat(database, Role.RELAY, lease_s=86_400)
+    look(time, times=32)
+    held = {"held": "1 job is held: an operator or a deploy must resolve this"}
+    assert current(database) == held
+
+    def broken(session: Session) -> list[Sign]:
+        session.execute(text("SELECT 1 FROM no_such_table"))
+        return []
+
+    with monkeypatch.context() as change:
+        change.setattr(rules, "_held", broken)
+        with database.write() as session:
+            session.execute(update(Heartbeat).where(Heartbeat.role == Role.SCHEDULER).values(expires_at=now()))
+        look(time, times=20)
+        failing = current(database)
+        assert failing.keys() == {"held", "watch", "no_scheduler"}  # one that began before does not count as recovered
+        assert "held" in failing["watch"]
+        assert "no_such_table" in failing["watch"]
+    look(time, times=14)
+    assert current(database).keys() == {"held", "no_scheduler"}
 
 
 def test_no_relay_is_an_alert_where_a_process_lives_that_should_have_one(database: Database, time: StillClock, setting: Set) -> None:
