@@ -6,6 +6,7 @@ that reads "20261231" as a day produces another value than pydantic, and is acce
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -29,7 +30,10 @@ def surprising(value: Any, given: Any, place: Place = ()) -> Iterator[dict[str, 
     """Return errors in pydantic's form for each leaf of `given` that became its part of `value` by a surprising conversion."""
     if value is given:
         return
-    if type(value) in _LAX:
+    if isinstance(value, dict) and isinstance(given, Mapping) and len(value) < len(given) and (names := _equal_names(value, given)):
+        shown = " and ".join(json.dumps(str(name), ensure_ascii=False) for name in names)
+        yield {"type": "value_error", "loc": place, "msg": "", "ctx": {"error": f"The names {shown} mean the same here: leave one out"}}
+    elif type(value) in _LAX:
         kind = _problem(value, given)
         if kind is not None:
             yield {"type": kind, "loc": place, "msg": "", "ctx": {}}
@@ -41,6 +45,21 @@ def surprising(value: Any, given: Any, place: Place = ()) -> Iterator[dict[str, 
     else:
         for inner, before, step in parts(value, given):
             yield from surprising(inner, before, (*place, step))
+
+
+def _equal_names(value: dict[Any, Any], given: Mapping[Any, Any]) -> tuple[Any, Any] | None:
+    """Return two names that were given and became one: the value of the other would be lost."""
+    readers = [_LAX.get(kind, str.casefold if kind is str else kind) for kind in {type(key) for key in value}]
+    for reader in readers:
+        seen: dict[Any, Any] = {}
+        for name in given:
+            try:
+                first = seen.setdefault(reader(name.strip() if isinstance(name, str) else name), name)
+            except Exception:  # noqa: BLE001 - the name is not of this type
+                continue
+            if first is not name:
+                return first, name
+    return None
 
 
 def parts(value: Any, given: Any) -> Iterator[tuple[Any, Any, str | int]]:

@@ -24,6 +24,7 @@ from ..jobs.core.errors import InvalidArguments
 from ..jobs.core.values import DEEPEST, dumps_rich, storable, text_of, unkeepable
 from . import secrets, stored_arguments, type_hints
 from .conversions import surprising
+from .json_schemas import Schemas
 from .parameters import Arguments, Parameters
 from .validation_messages import complain, invalid, pinpoint
 
@@ -59,6 +60,7 @@ class Signature(Parameters):
         self.generates = any(type_hints.generates(adapter.core_schema) for adapter in self._converted.values())
         self._is_strict = any(stored_arguments.is_strict(adapter.core_schema) for adapter in self._converted.values())
         self._adapters: dict[str, TypeAdapter[Any]] = {}
+        self._checkers: dict[str, TypeAdapter[Any]] = {}
         self.model = self._build_model()
 
     def check(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Arguments:
@@ -145,7 +147,7 @@ class Signature(Parameters):
 
     @cached_property
     def _schema(self) -> dict[str, Any]:
-        schema = self.model.model_json_schema(by_alias=True)
+        schema = self.model.model_json_schema(by_alias=True, schema_generator=Schemas)
         schema.setdefault("properties", {})
         schema["title"] = self.title
         for name, property in schema["properties"].items():
@@ -249,9 +251,11 @@ class Signature(Parameters):
     def _stored_form(self, name: str, value: Any, given: Any) -> Any:
         adapter = self._adapter(name)
         if name not in self._converted:  # no converter reads it again: the stored value is what the actor gets
-            return stored_arguments.dump(adapter, value)
+            return stored_arguments.ordered(value, stored_arguments.dump(adapter, value))
+        if name not in self._checkers:
+            self._checkers[name] = stored_arguments.adapter_of(self._types[name], extra="forbid")
         try:
-            return stored_arguments.stored_form(adapter, value, given)
+            return stored_arguments.stored_form(adapter, self._checkers[name], value, given)
         except stored_arguments.Unrepeatable:
             raise invalid({name: _UNREPEATABLE}) from None
 

@@ -10,15 +10,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, PydanticUserError, RootModel, TypeAdapter, ValidationError
 from pydantic_core import to_jsonable_python
 
-from ..jobs.core.values import dumps_rich
-from .conversions import given_fields, parts
+from ..jobs.core.values import dumps_rich, in_order
+from .conversions import given_fields, parts, surprising
 
-_CONFIG = ConfigDict(ser_json_inf_nan="constants")
 _ASTERISKS = "**********"
 
 
@@ -26,10 +25,10 @@ class Unrepeatable(Exception):
     """No stored form of the value reads back as the same value."""
 
 
-def adapter_of(hint: Any) -> TypeAdapter[Any]:
+def adapter_of(hint: Any, extra: Literal["ignore", "forbid"] = "ignore") -> TypeAdapter[Any]:
     """The pydantic adapter of a type, which keeps infinities and NaN."""
     try:
-        return TypeAdapter(hint, config=_CONFIG)
+        return TypeAdapter(hint, config=ConfigDict(ser_json_inf_nan="constants", extra=extra))
     except PydanticUserError:  # a model has its own configuration
         return TypeAdapter(hint)
 
@@ -51,22 +50,26 @@ def is_strict(schema: Any) -> bool:
     return isinstance(schema, list | tuple) and any(is_strict(each) for each in schema)
 
 
-def stored_form(adapter: TypeAdapter[Any], value: Any, given: Any) -> Any:
+def stored_form(adapter: TypeAdapter[Any], checker: TypeAdapter[Any], value: Any, given: Any) -> Any:
     """Return the JSON form of a validated value from which `adapter` makes it again; raises Unrepeatable.
 
-    Tried in order: the value itself, the input with generated defaults filled in, the input.
+    Tried in order: the value itself, its parts, the input with generated defaults filled in, the input. `checker` is
+    the adapter that forbids unknown names, as the next check of the stored form does.
     """
     text = _text(adapter, value)
     alike: list[Any] = []
-    for form in _forms(adapter, value, given):
-        try:
-            again = validate(adapter, form)
-            if again == value:
-                return form
-            if _text(adapter, again) == text:
-                alike.append(form)  # NaN, or an object without equality
-        except Exception:  # noqa: BLE001 - converters are the actor's own code, and one that fails means that this form does not do
-            continue
+    for made in _forms(adapter, value, given):
+        for form in (ordered(value, made), made):
+            try:
+                again = validate(adapter, form)
+                if any(True for _ in surprising(again, form)) or _text(checker, validate(checker, form)) != text:
+                    continue
+                if again == value:
+                    return form
+                if _text(adapter, again) == text:
+                    alike.append(form)  # NaN, or an object without equality
+            except Exception:  # noqa: BLE001 - converters are the actor's own code, and one that fails means that this form does not do
+                continue
     if not alike:
         raise Unrepeatable
     return alike[0]
@@ -74,8 +77,31 @@ def stored_form(adapter: TypeAdapter[Any], value: Any, given: Any) -> Any:
 
 def _forms(adapter: TypeAdapter[Any], value: Any, given: Any) -> Iterator[Any]:
     yield dump(adapter, value)
+    yield _json(adapter.dump_python(value, mode="python", by_alias=True, round_trip=True, warnings=False))
     yield _json(_filled(value, given))
     yield _json(given)
+
+
+def ordered(value: Any, form: Any) -> Any:
+    """Return the JSON form with the items of sets sorted: their order differs between processes.
+
+    Leaves out the fields of dataclasses that cannot be given.
+    """
+    if isinstance(value, set | frozenset) and isinstance(form, list):
+        return in_order([ordered(each, inner) for each, inner in zip(value, form, strict=True)] if len(value) == len(form) else form)
+    if isinstance(form, dict):
+        kept = dict(form)
+        if is_dataclass(value) and not isinstance(value, type):
+            for each in fields(value):
+                if not each.init:
+                    kept.pop(each.name, None)
+        for inner, before, step in parts(value, form):
+            if step in kept and kept[step] is before:
+                kept[step] = ordered(inner, before)
+        return kept
+    if isinstance(form, list):
+        return [ordered(inner, before) for inner, before, _ in parts(value, form)] or form
+    return form
 
 
 def dump(adapter: TypeAdapter[Any], value: Any) -> Any:
@@ -137,4 +163,4 @@ def _filled(value: Any, given: Any) -> Any:
 
 
 def _text(adapter: TypeAdapter[Any], value: Any) -> str:
-    return dumps_rich(dump(adapter, value))
+    return dumps_rich(ordered(value, dump(adapter, value)))

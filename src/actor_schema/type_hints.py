@@ -8,16 +8,16 @@ import re
 import typing
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from enum import Enum
-from functools import partial
 from types import GenericAlias, NoneType, SimpleNamespace, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import AfterValidator, BeforeValidator, PlainValidator, TypeAdapter, WrapValidator
+from pydantic import TypeAdapter
 from pydantic.fields import FieldInfo
-from pydantic_core import PydanticUndefined, to_jsonable_python
+from pydantic_core import PydanticUndefined
 
 from ..jobs.files.upload import FORMAT
+from . import counterparts
+from .json_schemas import Schemas
 
 #: types that JSON carries unchanged
 _NATIVE = (bool, int, float, str, list, dict, NoneType, Any, object)
@@ -46,39 +46,18 @@ def hints(function: Callable[..., Any], parameters: Mapping[str, inspect.Paramet
 
 
 def accepted(hint: Any) -> Any:
-    """Return the type to accept for a hint: the hint itself, or any JSON value if JSON cannot carry it."""
-    if get_origin(hint) is Iterable:
-        return GenericAlias(list, get_args(hint))
+    """Return the type to accept for a hint: the hint itself or its counterpart in pydantic, or any JSON value if JSON cannot carry it."""
     try:
-        _schema_of(hint)
+        taken = counterparts.of(hint)
+        schema_of(taken)
     except Exception:  # noqa: BLE001 - pydantic has many ways to refuse a type, and each means the same here
         return Any
-    return _with_members(hint)
-
-
-def _with_members(hint: Any) -> Any:
-    """The hint, with enums that are also given by the JSON form of their values: pydantic takes a Decimal, date or tuple only as itself."""
-    if isinstance(hint, type) and issubclass(hint, Enum):
-        foreign = any(type(member.value) not in _NATIVE for member in hint)
-        return Annotated[hint, BeforeValidator(partial(_member, hint))] if foreign else hint
-    origin, inner = get_origin(hint), get_args(hint)
-    if origin not in (Union, UnionType, list, set, frozenset, tuple, dict):
-        return hint
-    changed = tuple(map(_with_members, inner))
-    if changed == inner:
-        return hint
-    return Union[changed] if origin in (Union, UnionType) else GenericAlias(origin, changed)  # noqa: UP007 - made at run time
-
-
-def _member(kind: type[Enum], given: Any) -> Any:
-    """The member whose value has this JSON form, or what was given: the validation words the error."""
-    form = given.value if isinstance(given, kind) else given
-    return next((member for member in kind if member.value == form or to_jsonable_python(member.value, fallback=str) == form), given)
+    return taken
 
 
 def is_secret(hint: Any) -> bool:
     """True if a part of the type is a secret."""
-    return '"writeOnly": true' in json.dumps(_schema_of(hint), default=str) or any(map(_hides, _parts_of(_core_schema(hint))))
+    return '"writeOnly": true' in json.dumps(schema_of(hint), default=str) or any(map(_hides, _parts_of(_core_schema(hint))))
 
 
 def is_marked_secret(hint: Any) -> bool:
@@ -107,13 +86,14 @@ def _parts_of(schema: Any) -> Iterator[dict[str, Any]]:
 
 def has_file(hint: Any) -> bool:
     """True if a part of the type is an uploaded file."""
-    return f'"format": "{FORMAT}"' in json.dumps(_schema_of(hint), default=str)
+    return f'"format": "{FORMAT}"' in json.dumps(schema_of(hint), default=str)
 
 
-def _schema_of(hint: Any) -> dict[str, Any]:
+def schema_of(hint: Any) -> dict[str, Any]:
+    """Return the JSON Schema of a type."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return TypeAdapter(hint).json_schema()
+        return TypeAdapter(hint).json_schema(schema_generator=Schemas)
 
 
 def misdeclared(function: Callable[..., Any]) -> str | None:
@@ -133,8 +113,8 @@ def misdeclared(function: Callable[..., Any]) -> str | None:
 
 
 def _converts(metadata: Any) -> bool:
-    """True for metadata that may change the value; bounds and descriptions do not."""
-    return isinstance(metadata, BeforeValidator | AfterValidator | PlainValidator | WrapValidator)
+    """True for metadata that may change the value or its JSON form; bounds and descriptions do not."""
+    return hasattr(metadata, "__get_pydantic_core_schema__")
 
 
 def generates(schema: Any) -> bool:

@@ -53,6 +53,13 @@ def loads(text: str | bytes) -> Any:
     return json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
 
 
+def in_order(items: list[Any]) -> list[Any]:
+    """Return the JSON forms of a set's items in an order that is the same in every process: numbers, then the others by their text."""
+    return sorted(
+        items, key=lambda each: (0, each, "") if type(each) in (int, float) and each == each else (1, 0, json.dumps(each, sort_keys=True))
+    )
+
+
 def is_too_deep(text: str | bytes, deepest: int = DEEPEST) -> bool:
     """True if lists and objects are nested deeper than `deepest`; counts brackets without parsing."""
     if isinstance(text, str):
@@ -130,6 +137,8 @@ def _encode_rich(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, set | frozenset):
+        return in_order([json.loads(_encode_rich(each)) for each in value])
     return value.tolist() if _is_array(value) else to_jsonable_python(value, fallback=_foreign)
 
 

@@ -108,6 +108,8 @@ def _kind(core: Schema) -> Kind:
     if {each.get("type") for each in core.get("anyOf", ())} == {"number", "string"}:
         return Kind.DECIMAL
     type = core.get("type")
+    if core.get("writeOnly") and type in ("string", *_SCALARS):
+        return Kind.PASSWORD
     if core.get("format") == FORMAT or (type == "array" and core.get("items", {}).get("format") == FORMAT):
         return Kind.FILES if type == "array" else Kind.FILE
     if type == "string":
