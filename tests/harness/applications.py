@@ -201,6 +201,6 @@ class Application:
 
     def token(self, path: str) -> str:
         """Return the CSRF token of a page's form."""
-        found = re.search(r'name="csrf_token"[^>]*value="([^"]*)"', self.get(path))
+        found = re.search(r'name="form-csrf_token"[^>]*value="([^"]*)"', self.get(path))
         assert found is not None, path
         return found[1]

@@ -32,7 +32,7 @@ def test_a_job_goes_through_every_process(database_url: str, broker_node: Broker
         )
 
         form = callboard.page("/actors/mul")
-        token = re.search(r'name="csrf_token" value="([^"]+)"', form)
+        token = re.search(r'name="form-csrf_token" value="([^"]+)"', form)
         assert token is not None
         assert callboard._browser is not None
         typed = urllib.parse.urlencode({"csrf_token": token[1], "x": "3", "y": "4"}).encode()

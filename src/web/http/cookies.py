@@ -16,6 +16,8 @@ from ...configuration import setting_checks
 from ...settings import get_settings
 
 THEME, ZONE = "callboard_theme", "callboard_zone"
+#: hidden input with the CSRF token of a form
+CSRF = "form-csrf_token"
 #: seconds that a browser keeps a preference: a year
 KEPT_S = 365 * 86400
 
@@ -37,6 +39,12 @@ class _Cookie(SecureCookieSessionInterface):
         return request.script_root or "/"
 
 
+class _Protection(CSRFProtect):  # type: ignore[misc]
+    def _get_csrf_token(self) -> str | None:
+        # First by a name that no parameter can have: an actor's own csrf_token would be taken for the form's.
+        return request.form.get(CSRF) or super()._get_csrf_token()
+
+
 def init(app: Flask) -> None:
     """Configure the cookie and CSRF protection."""
     # Cookies are shared across ports: a common name would make two Callboards on one host sign each other's users out.
@@ -46,7 +54,7 @@ def init(app: Flask) -> None:
 
 def protect(app: Flask) -> CSRFProtect:
     """Require the CSRF token for every write."""
-    return CSRFProtect(app)
+    return _Protection(app)
 
 
 def theme() -> Theme:

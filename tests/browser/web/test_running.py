@@ -27,10 +27,10 @@ def test_real_workers_run_the_rows_of_a_file(callboard: Callboard) -> None:
         return opener.open(request, timeout=60)
 
     def token(page: str) -> str:
-        return str(re.findall(r'name="csrf_token" value="([^"]+)"', opener.open(callboard.url + page, timeout=20).read().decode())[0])
+        return str(re.findall(r'name="form-csrf_token" value="([^"]+)"', opener.open(callboard.url + page, timeout=20).read().decode())[0])
 
     edge, rows = "edge", "x,y\r\n" + "".join(f"{number},1\r\n" for number in range(200))
-    parts = f'--{edge}\r\nContent-Disposition: form-data; name="csrf_token"\r\n\r\n{token("/actors/add/rows")}\r\n'
+    parts = f'--{edge}\r\nContent-Disposition: form-data; name="form-csrf_token"\r\n\r\n{token("/actors/add/rows")}\r\n'
     parts += f'--{edge}\r\nContent-Disposition: form-data; name="file"; filename="r.csv"\r\n\r\n{rows}\r\n--{edge}--\r\n'
     page = post("/actors/add/rows", "/actors/add/rows", parts.encode(), f"multipart/form-data; boundary={edge}").url.removeprefix(
         callboard.url

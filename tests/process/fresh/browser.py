@@ -26,7 +26,7 @@ def create_users(link: str, *, total: int = TOTAL) -> int:
         assert page.status == 200
     form = get("/users/new")
     hidden = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', form))
-    assert "csrf_token" in hidden, "the form carries a CSRF token"
+    assert "form-csrf_token" in hidden, "the form carries a CSRF token"
     body = urllib.parse.urlencode({**hidden, "total": str(total)}).encode()
     with browser.open(f"{address}/users/new", body, timeout=15) as page:
         assert page.status == 200

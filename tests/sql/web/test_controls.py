@@ -115,7 +115,7 @@ def test_a_queue_and_everything_are_paused_resumed_and_limited_from_their_pages(
     assert visit.fill_in("/", action="/controls/all/resume").location == "/"
     fields = visit.hidden("/queues/default", action="/controls/queue:default/resume")
     visit.client.post("/controls/queue:default/resume", data=fields)
-    token = {"csrf_token": fields["csrf_token"]}
+    token = {"csrf_token": fields["form-csrf_token"]}
     for setting, do, value in (("rate_limit", "set", "7/m"), ("concurrency", "set", "2"), ("concurrency", "set", "many")):
         visit.client.post("/controls/queue:default/limit", data={**token, "setting": setting, "do": do, "value": value})
     words = in_words(visit.get("/queues/default").text)

@@ -11,7 +11,7 @@ from tests.harness.site import Site
 def test_arguments_that_no_message_can_hold_are_refused_before_anything_is_sent(site: Site, args: str) -> None:
     browser = site.browser()
     address = "/queues/default/dead-letters"
-    token = browser.hidden("/jobs", action="/preferences")["csrf_token"]
+    token = browser.hidden("/jobs", action="/preferences")["form-csrf_token"]
     answer = browser.client.post(
         f"{address}/{'0' * 24}/requeue", data={"args": args, "kwargs": "{}", "csrf_token": token}, follow_redirects=False
     )

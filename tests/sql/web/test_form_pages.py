@@ -6,6 +6,7 @@ import re
 from datetime import timedelta
 from typing import Any
 
+import dramatiq
 import pytest
 from werkzeug.test import TestResponse
 
@@ -40,6 +41,15 @@ def test_nested_models_and_rows_become_the_jobs_arguments(visit: Visit) -> None:
     to = {"to-given": "1", "to.street": "High Street", "to.floor": "3"}
     job = _job(visit.fill_in("/actors/order", **ROW, **to))
     assert job.kwargs == {"items": [{"name": "pen", "count": 2}], "to": {"street": "High Street", "floor": 3}, "wrapped": False}
+
+
+def test_a_parameter_that_is_called_as_the_forms_own_input_is_the_actors(visit: Visit) -> None:
+    @dramatiq.actor(queue_name="linger")
+    def hand_over(csrf_token: str) -> None: ...
+
+    job = _job(visit.fill_in("/actors/hand_over", csrf_token="mine"))
+    assert job.kwargs == {"csrf_token": "mine"}
+    assert visit.client.post("/actors/hand_over", data={"csrf_token": "mine"}).status_code == 400
 
 
 def test_a_button_adds_a_row_without_complaining_and_keeps_what_was_typed(visit: Visit) -> None:

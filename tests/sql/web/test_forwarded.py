@@ -29,7 +29,7 @@ def sign_in(site: Site, password: str, *, peer: str, forwarded: str, scheme: str
     visit = site.stranger()
     headers = {"X-Forwarded-For": forwarded, "X-Forwarded-Proto": scheme, "Referer": "https://localhost/sign-in"}
     form = visit.client.get("/sign-in", headers=headers, environ_overrides={"REMOTE_ADDR": peer}, buffered=True)
-    token = form.text.partition('name="csrf_token" value="')[2].partition('"')[0]
+    token = form.text.partition('name="form-csrf_token" value="')[2].partition('"')[0]
     data = {"csrf_token": token, "name": "admin", "password": password}
     return visit.client.post("/sign-in", data=data, headers=headers, environ_overrides={"REMOTE_ADDR": peer})
 

@@ -75,7 +75,7 @@ def test_the_api_streams_json(site: Site) -> None:
 def test_the_forms_in_a_streamed_page_can_be_submitted(site: Site) -> None:
     id, visit = site.program().submit("add", 1, 2), site.browser()
     with Stream(visit, f"/jobs/{id}/events") as stream:
-        token = re.search(r'name="csrf_token" value="([^"]+)"', stream.message())
+        token = re.search(r'name="form-csrf_token" value="([^"]+)"', stream.message())
     assert token is not None
     assert visit.client.post(f"/jobs/{id}/cancel", data={"csrf_token": token[1]}).status_code == 303
 

@@ -118,7 +118,7 @@ def test_a_letter_is_sent_again_to_one_or_to_all_it_has_not_reached(site: Site) 
 
 
 def _token(page: str) -> str:
-    return page.partition('name="csrf_token" value="')[2].partition('"')[0]
+    return page.partition('name="form-csrf_token" value="')[2].partition('"')[0]
 
 
 def test_mail_is_for_operators(site: Site) -> None:

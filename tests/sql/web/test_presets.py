@@ -50,7 +50,7 @@ def test_ones_own_are_ones_own_and_shared_ones_everybodys(site: Site) -> None:
     assert bob.get(own).status_code == 404
     assert bob.get(shared).status_code == 200
     number = shared.rsplit("=", 1)[1]
-    token = bob.hidden("/actors/order", action="/actors/order")["csrf_token"]
+    token = bob.hidden("/actors/order", action="/actors/order")["form-csrf_token"]
     bob.client.post(f"/actors/order/presets/{number}/delete", data={"csrf_token": token})
     assert "Only the owner of this preset" in in_words(bob.get("/actors/order").text)
     assert names(ann) == ["mine", "ours"]

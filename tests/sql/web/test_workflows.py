@@ -238,7 +238,7 @@ def test_a_step_is_run_again_with_what_follows_it_by_page_and_api(site: Site) ->
     assert program.post(f"/api/v1/workflows/{id}/re-run", {"step": "e"}).status_code == 422
     page = visit.get(f"/workflows/{id}").text
     assert page.count("Re-run from here") == 4
-    token = re.search(r'name="csrf_token" value="([^"]+)"', page)
+    token = re.search(r'name="form-csrf_token" value="([^"]+)"', page)
     assert token is not None
     led = visit.client.post(f"/workflows/{id}/re-run", data={"csrf_token": token[1], "step": "d"}).location
     assert f"/workflows/{id}" in visit.get(led).text
