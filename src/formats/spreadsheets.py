@@ -10,11 +10,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-#: Excel writes its list separator, which is a semicolon where the decimal separator is a comma, and tabs in "Unicode text"
-SEPARATORS = (",", ";", "\t")
+#: Excel writes its list separator, which is a semicolon where the decimal separator is a comma, and tabs in "Unicode text"; databases bars
+SEPARATORS = (",", ";", "\t", "|")
 _MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
-#: first characters that make a spreadsheet run a formula; the last four come from East Asian keyboards
-_FORMULA = re.compile(r" *[=+\-@\t\r\n＝＋－＠]")
+#: beginnings that a spreadsheet runs as a formula, also behind blanks of any width; the last eight come from East Asian keyboards
+_FORMULA = re.compile(r"[ \u200b\ufeff]*[\t\r\n]|[\s\u200b\ufeff]*[=+\-@＝＋－＠﹦﹢﹣﹫]")
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 _NAMED_SEPARATOR = re.compile(r'"?sep=(.)"?\r?\n')
 #: the longest value

@@ -156,7 +156,7 @@ def _attributes(kind: Kind, core: Schema) -> dict[str, Any]:
     if kind is Kind.DECIMAL:
         attributes["inputmode"] = "decimal"
     if kind is Kind.LINES and core["items"]["type"] != "string":
-        attributes["inputmode"] = "decimal"
+        attributes["inputmode"] = "numeric" if core["items"]["type"] == "integer" else "decimal"
     if kind in (Kind.TEXT, Kind.LONG, Kind.PASSWORD) and "maxLength" in core:
         attributes["maxlength"] = core["maxLength"]
     if kind is Kind.PASSWORD:

@@ -246,9 +246,11 @@ def _choice(each: Field, text: str) -> Any:
 def _number(each: Field, text: str) -> Any:
     """Parse a number; pass other text on: the validation words the error."""
     text = text.strip()
+    if each.attributes.get("inputmode") == "numeric" and "." in text:
+        return text  # 1.000 is a thousand in half of Europe
     try:
-        return json.loads(text) if NUMBER.fullmatch(text) else text
-    except ValueError:  # such as .5 or 007, or more digits than Python reads
+        return loads(text) if NUMBER.fullmatch(text) else text
+    except ValueError:  # such as .5, 007 or 1e400, or more digits than Python reads
         return text
 
 

@@ -94,6 +94,9 @@ class Sheet:
                 shown,
                 problems=[("", f"The row has {len(line)} cells, the header {len(header)}: quote cells that contain the separator.")],
             )
+        nameless = next((at for at, (name, cell) in enumerate(zip(header, line, strict=False), start=1) if cell.strip() and not name), None)
+        if nameless is not None:
+            return Row(number, shown, problems=[("", f"Cell {nameless} of the row is in a column without a name: name it in the header.")])
         sent: MultiDict[str, str] = MultiDict()
         problems: dict[str, str] = {}
         for name, cell in zip(header, line, strict=False):
