@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from typing import Any
 
 from ..jobs.core.errors import InvalidArguments
@@ -63,9 +64,18 @@ def complain(errors: Sequence[Mapping[str, Any]], properties: Mapping[str, Mappi
     complaints: dict[str, str] = {}
     for error in errors:
         field, *inner = (str(part) if not isinstance(part, int) else part for part in error["loc"] or ("args",))
-        text = _say(error, properties.get(str(field), {}) if not inner else {})
+        unknown = error["type"] == "extra_forbidden" and not inner
+        text = no_such("field", str(field), properties) if unknown else _say(error, properties.get(str(field), {}) if not inner else {})
         complaints.setdefault(str(field), f"{_place(inner)}{text}")
     return complaints
+
+
+def no_such(noun: str, name: str, known: Iterable[str]) -> str:
+    """The message for an unknown name, with the one that is probably meant, or else all."""
+    names = list(known)
+    near = get_close_matches(name, names, n=1, cutoff=0.6)
+    meant = f"Do you mean {near[0]}? " if near else ""
+    return f"There is no such {noun}. {meant}" + (f"The {noun}s are: {', '.join(names)}." if names else "There are none here.")
 
 
 def pinpoint(errors: Sequence[Mapping[str, Any]]) -> dict[str, str]:

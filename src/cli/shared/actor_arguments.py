@@ -75,8 +75,10 @@ def _json(option: str, text: str | None, otherwise: Any) -> Any:
     """Parse an option with JSON of the same type as `otherwise`; UpError words the error."""
     if text is None:
         return otherwise
+    from ...jobs.core import values
+
     try:
-        value = json.loads(text)
+        value = values.loads(text, constants=True)  # a copied command has NaN and Infinity
     except (ValueError, RecursionError) as error:
         raise UpError(f"{option}: not valid JSON: {error}.") from None
     if type(value) is not type(otherwise):

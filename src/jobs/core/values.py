@@ -48,9 +48,12 @@ def plain(value: Any) -> Any:
     return json.loads(dumps_rich(value))
 
 
-def loads(text: str | bytes) -> Any:
-    """Parse untrusted JSON; raises ValueError for NaN, Infinity, and 1e400, which would become Infinity."""
-    return json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
+def loads(text: str | bytes, *, constants: bool = False) -> Any:
+    """Parse untrusted JSON; raises ValueError for 1e400, which would become Infinity, and for a name given twice, of which one would be lost.
+
+    Also for NaN and Infinity, unless `constants`.
+    """
+    return json.loads(text, parse_constant=None if constants else _refuse_constant, parse_float=_finite, object_pairs_hook=_distinct)
 
 
 def in_order(items: list[Any]) -> list[Any]:
@@ -170,6 +173,15 @@ def _refused(escape: re.Match[str]) -> str:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a JSON number")
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the name {json.dumps(twice):.100} is given twice in one object")
+    return found
 
 
 def _finite(text: str) -> float:

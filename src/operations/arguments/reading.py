@@ -273,9 +273,10 @@ def _several(each: Field, text: str) -> list[Any]:
 def _json(each: Field, text: str) -> Any:
     try:
         return loads(text)
+    except json.JSONDecodeError as error:
+        raise _Unreadable(f"Not valid JSON at line {error.lineno}, column {error.colno}. Text needs double quotes.") from None
     except (ValueError, RecursionError) as error:
-        place = f" at line {error.lineno}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
-        raise _Unreadable(f"Not valid JSON{place}. Text needs double quotes.") from None
+        raise _Unreadable(f"Not valid JSON: {error}.") from None
 
 
 _READERS: dict[Kind, Callable[[Field, str], Any]] = {

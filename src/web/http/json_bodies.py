@@ -49,6 +49,8 @@ def loads(text: str | bytes) -> Any:
         raise BadRequest(f"The body is not accepted: its lists and objects are nested more than {values.DEEPEST} levels deep.")
     try:
         document = values.loads(data)
+    except UnicodeDecodeError:
+        raise BadRequest("The body is not UTF-8: send the JSON in UTF-8.") from None
     except (ValueError, RecursionError) as error:
         raise BadRequest(f"The body is not valid JSON: {error}.") from None
     found = values.unkeepable(document) if b"\\ud" in data.lower() else None

@@ -54,6 +54,50 @@ def test_unstorable_text_is_refused_by_name(site: Site, path: str, document: Any
     assert detail.isascii() or "\ud800" not in detail
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"actor": "xsum", "actor": "count", "args": [[1]]}',
+        '{"actor": "xsum", "kwargs": {"actor": [1], "actor": [2]}}',
+        '{"actor": "xsum", "args": [[{"actor": 1, "\\u0061ctor": 2}]]}',
+    ],
+)
+def test_a_name_that_is_given_twice_in_one_object_is_refused(site: Site, body: str) -> None:
+    assert _post(site, body) == (400, {}, 'The body is not valid JSON: the name "actor" is given twice in one object.')
+
+
+def test_a_body_in_another_encoding_is_refused_with_the_cure(site: Site) -> None:
+    program = site.program()
+    headers = {**program.headers, "Content-Type": "application/json; charset=latin-1"}
+    answer = program.client.post("/api/v1/jobs", data='{"actor": "ä"}'.encode("latin-1"), headers=headers)
+    assert (answer.status_code, answer.get_json()["detail"]) == (400, "The body is not UTF-8: send the JSON in UTF-8.")
+
+
+@pytest.mark.parametrize(
+    ("document", "errors"),
+    [
+        ({"actor": "xsum", "prioriti": 1}, {"prioriti": "There is no such field. Do you mean priority?"}),
+        ({"actor": "xsum", "kwarg": {}}, {"kwarg": "There is no such field. Do you mean kwargs?"}),
+        ({"actor": "xsum", "countdown": 5}, {"countdown": "There is no such field. The fields are: "}),
+    ],
+)
+def test_an_unknown_field_names_the_right_word(site: Site, document: Any, errors: dict[str, str]) -> None:
+    status, found, _ = _post(site, json.dumps(document))
+    assert status == 422
+    assert {name: text[: len(errors[name])] for name, text in found.items()} == errors
+
+
+def test_an_unknown_query_parameter_of_the_api_is_refused_with_the_right_word(site: Site) -> None:
+    program = site.program()
+    for query, words in (
+        ("limt=5", "limt: There is no such query parameter. Do you mean limit?"),
+        ("query=state:dead", "query: There is no such query parameter. Do you mean queue? The query parameters are: "),
+    ):
+        answer = program.get(f"/api/v1/jobs?{query}")
+        assert (answer.status_code, answer.get_json()["detail"][: len(words)]) == (422, words)
+    assert program.get("/api/v1/queues?limit=5").get_json()["detail"] == "limit: There is no such query parameter. There are none here."
+
+
 @pytest.mark.parametrize("number", ["1e400", "-1e400", "NaN", "Infinity"])
 def test_a_number_that_json_does_not_have_is_refused(site: Site, number: str) -> None:
     status, _, detail = _post(site, f'{{"actor": "xsum", "args": [[{number}]]}}')

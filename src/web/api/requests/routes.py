@@ -13,10 +13,13 @@ from enum import StrEnum
 from functools import wraps
 from typing import Annotated, Any, Literal, NamedTuple, Unpack, get_args, get_origin, get_type_hints
 
-from flask import Response
+from flask import Response, request
 from pydantic import WithJsonSchema
 from typing_extensions import TypedDict
 
+from ....actor_schema.validation_messages import no_such
+from ....jobs.core.errors import InvalidArguments
+from ....jobs.core.values import storable
 from ....operations.format.request_values import read
 from ...http.json_bodies import Answer, read_json
 from .blueprint import blueprint
@@ -174,6 +177,8 @@ class Routes:
             types = get_type_hints(view, include_extras=True)
             returned, body = types.pop("return", None), types.pop("body", None)
             called = view if body is None else _with_body(view, body)
+            if method == "GET" and declared.get("media", JSON) == JSON:
+                called = _with_query(called, list(get_type_hints(declared["query"])) if "query" in declared else [])
             blueprint.add_url_rule(rule, view_func=called, methods=[method])
             if words:
                 del types[_VARIABLE.findall(rule)[-1]]
@@ -192,6 +197,20 @@ def _with_body(view: View, model: Any) -> View:
     @wraps(view)
     def called(**named: Any) -> Response:
         return view(body=read(model, read_json()), **named)
+
+    return called
+
+
+def _with_query(view: View, known: list[str]) -> View:
+    """The view that refuses unknown query parameters: a misspelt filter would return everything."""
+
+    @wraps(view)
+    def called(**named: Any) -> Response:
+        for name in request.args:
+            if name not in known:
+                problem = storable(no_such("query parameter", name, known))
+                raise InvalidArguments(f"{storable(name)}: {problem}", errors={storable(name): problem})
+        return view(**named)
 
     return called
 
