@@ -108,6 +108,11 @@ _REQUIRED = _FIELD_KINDS.keys()
 _OF_MESSAGES = {*_REQUIRED, "message_id", "message_timestamp"}
 
 
+def elsewhere(name: str) -> str | None:
+    """Return our word for an option of another system; None: it is not known."""
+    return _ELSEWHERE.get(name)
+
+
 def unknown(name: str) -> JobsError:
     """Return the error for a name that is not an option."""
     return JobsError(f"{name!r} is not an option of a message: {_cure(name)}", field=name)

@@ -22,6 +22,7 @@ from typing import Any, TypeAlias
 import dramatiq
 from dramatiq import Message
 
+from ...keywords import named_as
 from ..core import placeholders
 from ..core.errors import JobsError
 from ..core.placeholders import OUTCOME, RESULT
@@ -33,6 +34,13 @@ from ..submit.requests import Submission, submission_of
 from ..submit.submission import new_id
 from .submission import PlannedStep, WorkflowReceipt, submit_plan
 
+#: names of other systems for the callbacks of a part
+_ELSEWHERE = {
+    **dict.fromkeys(("callback", "on_complete", "then"), "on_success"),
+    **dict.fromkeys(("errback", "link_error", "on_dead", "on_failure"), "on_error"),
+    **dict.fromkeys(("finally_", "on_end"), "always"),
+    "link": "on_success",
+}
 #: actor that calls another one for each element of a chunk
 CALL_EACH = "call_each"
 
@@ -88,6 +96,7 @@ def outcome_of(steps: End | str) -> Any:
     return {OUTCOME: _names(steps)}
 
 
+@named_as({}, cure="Its parts have no names: wrap it, link(chain(…), {name}=…).")
 def chain(*parts: Part) -> Chain:
     """Run parts one after the other; each gets the result of the previous one as its last positional argument.
 
@@ -96,6 +105,7 @@ def chain(*parts: Part) -> Chain:
     return Chain(parts)
 
 
+@named_as(_ELSEWHERE)
 def group(*parts: Parts, on_success: Parts = (), on_error: Parts = (), always: Parts = ()) -> Group | Linked:
     """Run parts side by side. Its callbacks run once each, when all members have ended.
 
@@ -130,6 +140,7 @@ def chunks(actor: dramatiq.Actor[..., Any], arguments: Iterable[Any], size: int,
     return Group(tuple(Message(actor.queue_name, CALL_EACH, (actor.actor_name, part), {}, dict(options), new_id()) for part in parts))
 
 
+@named_as(_ELSEWHERE)
 def link(part: Part, *, on_success: Parts = (), on_error: Parts = (), always: Parts = ()) -> Linked:
     """Run other parts when this one has ended. `on_success` gets its result, the others its outcome, as last positional argument."""
     return Linked(part, tuple(_parts(on_success)), tuple(_parts(on_error)), tuple(_parts(always)))

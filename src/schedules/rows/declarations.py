@@ -12,10 +12,21 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ...jobs.core.errors import JobsError
+from ...keywords import named_as
 from ...settings import get_settings
 from ..rules.rules import Rule
 from .drafts import GRACE_S, Draft
 from .vocabulary import Missed, Overlap
+
+#: names of other schedulers for the arguments of a schedule
+_ELSEWHERE = {
+    **dict.fromkeys(("timezone", "tz"), "zone"),
+    **dict.fromkeys(("not_before", "start", "start_date", "start_time"), "starts_at"),
+    **dict.fromkeys(("end", "end_date", "not_after", "until"), "ends_at"),
+    **dict.fromkeys(("catch_up", "catchup", "coalesce", "misfire"), 'missed, one of "skip", "once", "all"'),
+    "max_instances": 'overlap, one of "allow", "skip", "queue", "cancel"',
+    "misfire_grace_time": "grace",
+}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,6 +72,7 @@ def _plain(date: datetime) -> datetime:
     return datetime.fromtimestamp(date.timestamp(), UTC)
 
 
+@named_as(_ELSEWHERE)
 def cron(
     spec: str, *, zone: str | None = None, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None,
     starts_at: datetime | None = None, ends_at: datetime | None = None, jitter: float | timedelta = 0, missed: str = "once",
@@ -77,6 +89,7 @@ def cron(
     )  # fmt: skip
 
 
+@named_as(_ELSEWHERE, like=cron)
 def every(interval: float | timedelta, **how: Any) -> Declaration:
     """Declare an interval of whole seconds (or a timedelta), counted from its start or else from 1970; `how` as in `cron()`."""
     return _declare(every_s=_seconds("every", interval), **how)
