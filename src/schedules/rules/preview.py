@@ -54,22 +54,32 @@ def words(rule: Rule) -> str:
     """Describe the rule in English, or why it cannot be computed here."""
     if (problem := rule.problem) is not None:
         return problem
-    zone = "" if rule.every_s is not None else f" ({rule.zone})"
+    bounded = rule.starts_at is not None or rule.ends_at is not None
+    zone = f" ({rule.zone})"
     if rule.cron is not None:
         said = expressions.parse(rule.cron).words
     elif rule.every_s is not None:
-        said = f"Every {period(rule.every_s)}"
+        said = f"Every {period(rule.every_s)}{_since_1970(rule)}"
     else:
         assert rule.at is not None
         said = f"Once, on {_moment(rule, rule.at)}"
-    parts = [said + zone]
+    parts = [said if rule.every_s is not None else said + zone]
     if rule.starts_at is not None:
         parts.append(f"from {_moment(rule, rule.starts_at)}")
     if rule.ends_at is not None:
         parts.append(f"until {_moment(rule, rule.ends_at)}")
+    if rule.every_s is not None and bounded:
+        parts[-1] += zone
     if rule.jitter_s:
         parts.append(f"each up to {period(rule.jitter_s)} later")
     return ", ".join(parts)
+
+
+def _since_1970(rule: Rule) -> str:
+    """The day and time of an interval of whole days that has no start."""
+    if rule.starts_at is not None or rule.every_s is None or rule.every_s % 86_400:
+        return ""
+    return f"{f' on {rule.anchor:%A}' if rule.every_s % 604_800 == 0 else ''} at 00:00 UTC"
 
 
 def period(seconds: int) -> str:
@@ -94,8 +104,10 @@ def upcoming(rule: Rule, after: datetime, number: int) -> list[Upcoming]:
 
 def notes(rule: Rule, after: datetime) -> list[str]:
     """Describe the effect of next year's clock changes on the rule, a sentence each."""
-    if rule.cron is None or rule.problem is not None:
+    if rule.problem is not None:
         return []
+    if rule.cron is None:
+        return _shifts(rule, after)
     zone, expression = zone_of(rule.zone), expressions.parse(rule.cron)
     last = after + ANNOUNCED_AHEAD if rule.ends_at is None else min(rule.ends_at, after + ANNOUNCED_AHEAD)
     found = []
@@ -105,6 +117,23 @@ def notes(rule: Rule, after: datetime) -> list[str]:
         if times:
             found.append(_note(rule, expression, change, times))
     return found
+
+
+def _shifts(rule: Rule, after: datetime) -> list[str]:
+    """Describe the next clock change that moves the local time of an interval of whole days."""
+    if rule.every_s is None or rule.every_s % 86_400:
+        return []
+    zone = zone_of(rule.zone)
+    for change in zones.changes_between(zone, max(after, rule.starts_at or after), after + ANNOUNCED_AHEAD):
+        later = rule.next(change.at)
+        if later is None:
+            return []
+        before, then = (local(zone, tick) for tick in (later - timedelta(seconds=rule.every_s), later))
+        if before.time() != then.time():
+            day = f"{change.local_span[0].day} {change.local_span[0]:%B %Y}"
+            moved = f"after the change on {day} it runs at {then:%H:%M} instead of {before:%H:%M}"
+            return [f"An interval counts hours, not days: {moved}. Cron keeps the time of day."]
+    return []
 
 
 def calendar(rule: Rule, after: datetime, months: int = 2) -> list[Month]:
@@ -201,4 +230,4 @@ def _later(first: date, months: int) -> date:
 
 def _moment(rule: Rule, instant: datetime) -> str:
     shown = local(zone_of(rule.zone), instant)
-    return f"{shown.day} {shown:%B %Y} at {shown:%H:%M}"
+    return f"{shown.day} {shown:%B %Y} at {shown:%H:%M}{f':{shown:%S}' if shown.second else ''}"

@@ -28,11 +28,38 @@ MARCH = at(2026, 3, 1)
         (Rule(cron="15 2 * * *", zone="Australia/Lord_Howe"), ["02:15 does not exist on 4 October 2026: runs at 02:30."]),
         (Rule(cron="0 6 * * *", zone="Europe/Berlin"), []),
         (Rule(every_s=60, zone="Europe/Berlin"), []),
+        (
+            Rule(every_s=14 * 86400, zone="Europe/Berlin", starts_at=at(2026, 3, 2, 8)),
+            ["An interval counts hours, not days: after the change on 29 March 2026 it runs at 10:00 instead of 09:00. Cron keeps the time of day."],
+        ),
     ],
 )  # fmt: skip
 def test_clock_changes_are_described_in_words_and_the_ticks_agree(rule: Rule, told: list[str]) -> None:
     assert preview.notes(rule, MARCH)[: len(told)] == told
     assert bool(preview.notes(rule, MARCH)) == bool(told)
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        (Rule(every_s=90), "Every 1 minute 30 seconds"),
+        (Rule(every_s=86400, zone="Asia/Tokyo"), "Every day at 00:00 UTC"),
+        (Rule(every_s=7 * 86400), "Every week on Thursday at 00:00 UTC"),
+        (Rule(every_s=3 * 86400), "Every 3 days at 00:00 UTC"),
+        (
+            Rule(every_s=14 * 86400, zone="Europe/Berlin", starts_at=at(2026, 3, 2, 8)),
+            "Every 2 weeks, from 2 March 2026 at 09:00 (Europe/Berlin)",
+        ),
+        (Rule(every_s=60, ends_at=at(2026, 3, 2, 8, 0, 5)), "Every minute, until 2 March 2026 at 08:00:05 (UTC)"),
+        (Rule(at=at(2026, 3, 2, 8, 0, 5)), "Once, on 2 March 2026 at 08:00:05 (UTC)"),
+    ],
+)
+def test_the_words_name_the_seconds_the_zone_and_the_day_that_tick(rule: Rule, said: str) -> None:
+    assert preview.words(rule) == said
+    first = rule.next(MARCH)
+    assert first is not None
+    if "Thursday" in said:
+        assert f"{first:%A %H:%M}" == "Thursday 00:00"
 
 
 def test_the_description_of_the_29th_of_march_is_what_fires() -> None:
