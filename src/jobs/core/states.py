@@ -73,6 +73,7 @@ class Source(StrEnum):
     SEND = "send"
     SQL = "sql"  # the function submit() of PostgreSQL
     WEBHOOK = "webhook"
+    WORKFLOW = "workflow"  # a step
 
 
 class WorkerCommand(StrEnum):

@@ -12,6 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ..core.models import Job
+from ..core.states import Source
 from . import texts
 from .extent import FIRST, Extent
 from .query import Query
@@ -32,6 +33,10 @@ class Facets:
 
     fields: dict[str, list[tuple[str, int]]]
     looked_at: int
+
+
+#: a program may submit with a word of its own, which no query finds
+_SOURCES = frozenset(Source)
 
 
 def facets(session: Session, query: Query, *, budget_s: float = BUDGET_S) -> Facets:
@@ -56,7 +61,12 @@ def facets_of(jobs: Iterable[Job]) -> Facets:
 def _of(rows: Sequence[Any]) -> Facets:
     actors, queues, sources, errors = zip(*rows, strict=True) if rows else ((), (), (), ())
     kinds = [kind[0] for error in errors if error and (kind := _KIND.match(error))]
-    counters = {"actor": Counter(actors), "queue": Counter(queues), "source": Counter(sources), "error": Counter(kinds)}
+    counters = {
+        "actor": Counter(actors),
+        "queue": Counter(queues),
+        "source": Counter(each for each in sources if each in _SOURCES),
+        "error": Counter(kinds),
+    }
     for counter in counters.values():
         counter.pop(None, None)
     return Facets({name: counter.most_common(SHOWN) for name, counter in counters.items() if counter}, len(rows))

@@ -27,6 +27,7 @@ from ..core import placeholders
 from ..core.errors import JobsError
 from ..core.placeholders import OUTCOME, RESULT
 from ..core.session_handover import AnySession, handed_over
+from ..core.states import Source
 from ..core.workflow_models import OnDead, When
 from ..options import message_options
 from ..submit.defaults import sealed
@@ -188,7 +189,7 @@ class Workflow:
                 delay = timedelta(milliseconds=message.options["delay"])
             message = dataclasses.replace(message, options={name: value for name, value in message.options.items() if name != "delay"})
             given = submission_of(message)
-        given = dataclasses.replace(given, **{"source": "workflow", **how})
+        given = dataclasses.replace(given, **{"source": Source.WORKFLOW, **how})
         arguments = [given.message.args, given.message.kwargs]
         try:
             named = list(placeholders.names(arguments))

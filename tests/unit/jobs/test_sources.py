@@ -13,9 +13,18 @@ def written() -> Iterator[tuple[str, str]]:
     """Yield the file and word of each `source=` that is a literal."""
     for path in sorted((ROOT / "src").rglob("*.py")):
         source = path.read_text()
-        for node in ast.walk(ast.parse(source)) if "source=" in source else ():
+        for node in ast.walk(ast.parse(source)) if "source=" in source or '"source":' in source else ():
             if isinstance(node, ast.keyword) and node.arg == "source" and isinstance(node.value, ast.Constant):
                 yield str(path.relative_to(ROOT)), str(node.value.value)
+            if isinstance(node, ast.Dict):
+                for key, value in zip(node.keys, node.values, strict=True):
+                    if (
+                        isinstance(key, ast.Constant)
+                        and key.value == "source"
+                        and isinstance(value, ast.Constant)
+                        and str(value.value).islower()
+                    ):
+                        yield str(path.relative_to(ROOT)), str(value.value)
 
 
 def test_every_written_source_is_known() -> None:
