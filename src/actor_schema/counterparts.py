@@ -10,6 +10,7 @@ import json
 import sys
 import typing
 from collections.abc import (
+    Callable,
     Collection,
     Container,
     Generator,
@@ -22,9 +23,12 @@ from collections.abc import (
     Sequence,
 )
 from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from enum import Enum
+from functools import partial
 from types import GenericAlias, NoneType, UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, LiteralString, Union, get_args, get_origin
 
 import typing_extensions
 from pydantic import AfterValidator, PydanticSchemaGenerationError, TypeAdapter
@@ -36,7 +40,13 @@ from ..sql.columns import same_json
 _NATIVE = (bool, int, float, str, list, dict, NoneType)
 _LISTS = (Iterable, Iterator, Collection, Container, Reversible, Generator)
 _CONTAINERS = (list, set, frozenset, tuple, dict, Sequence, MutableSequence, Mapping, MutableMapping)
-_BASES = (str, int, float, bytes, bytearray)
+#: the type to read for a class that is one of these, and how the class is made of it
+_BASES: tuple[tuple[type, type, Callable[[Any, Any], Any]], ...] = (
+    *((base, base, lambda kind, value: kind(value)) for base in (str, int, float, Decimal, bytes, list, dict, set, frozenset)),
+    (bytearray, bytes, lambda kind, value: kind(value)),
+    *((base, base, lambda kind, value: kind.fromisoformat(value.isoformat())) for base in (datetime, date, time)),
+    (timedelta, timedelta, lambda kind, value: kind(value.days, value.seconds, value.microseconds)),
+)
 
 
 def of(hint: Any, within: tuple[Any, ...] = ()) -> Any:
@@ -46,6 +56,8 @@ def of(hint: Any, within: tuple[Any, ...] = ()) -> Any:
         return Annotated[(of(inner[0], within), *hint.__metadata__)]
     if origin is Literal:
         return hint if all(type(each) in _NATIVE for each in inner) else Annotated[hint, Choices(inner)]
+    if hint is LiteralString:
+        return str
     if hint in _LISTS or origin in _LISTS:
         return GenericAlias(list, (of(inner[0], within),)) if inner else list
     if origin in (Union, UnionType):
@@ -61,10 +73,15 @@ def _of_class(kind: type, within: tuple[Any, ...]) -> Any:
         return kind if all(type(member.value) in _NATIVE for member in kind) else Annotated[kind, Choices(tuple(kind), kind.__name__)]
     if typing.is_typeddict(kind) and sys.version_info < (3, 12):
         return _typed_dict(kind, within)
-    base = next((base for base in _BASES if issubclass(kind, base)), None)
-    if base is None or not _is_refused(kind):
+    found = next(((read, make) for base, read, make in _BASES if issubclass(kind, base)), None)
+    if found is None or not _is_refused(kind):
         return kind
-    return Annotated[bytes if base is bytearray else base, AfterValidator(kind)]
+    return Annotated[_generic(kind) or found[0], AfterValidator(partial(found[1], kind))]
+
+
+def _generic(kind: type) -> Any:
+    """The base with its arguments, as `list[str]` in `class Names(list[str])`."""
+    return next((of(base) for base in getattr(kind, "__orig_bases__", ()) if get_origin(base) in _CONTAINERS), None)
 
 
 def _is_refused(kind: type) -> bool:

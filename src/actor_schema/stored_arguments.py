@@ -8,7 +8,8 @@ is stored that reads back as the accepted value.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import fields, is_dataclass
 from typing import Any, Literal
 
@@ -56,30 +57,40 @@ def stored_form(adapter: TypeAdapter[Any], checker: TypeAdapter[Any], value: Any
     Tried in order: the value itself, its parts, the input with generated defaults filled in, the input. `checker` is
     the adapter that forbids unknown names, as the next check of the stored form does.
     """
-    text = _text(adapter, value)
     alike: list[Any] = []
-    for made in _forms(adapter, value, given):
-        for form in (ordered(value, made), made):
-            try:
-                again = validate(adapter, form)
-                if any(True for _ in surprising(again, form)) or _text(checker, validate(checker, form)) != text:
-                    continue
-                if again == value:
-                    return form
-                if _text(adapter, again) == text:
-                    alike.append(form)  # NaN, or an object without equality
-            except Exception:  # noqa: BLE001 - converters are the actor's own code, and one that fails means that this form does not do
+    for form in _forms(adapter, value, given):
+        # Converters and serializers are the actor's own code, and one that fails means that this form does not do.
+        with suppress(Exception):
+            again = validate(adapter, form)
+            if any(True for _ in surprising(again, form)) or not _are_alike(adapter, validate(checker, form), value):
                 continue
+            if again == value:
+                return form
+            if _are_alike(adapter, again, value):
+                alike.append(form)
     if not alike:
         raise Unrepeatable
     return alike[0]
 
 
+def _are_alike(adapter: TypeAdapter[Any], one: Any, other: Any) -> bool:
+    """True if the values are equal, or have the same text: NaN, and objects without equality."""
+    return bool(one == other) or _text(adapter, one) == _text(adapter, other)
+
+
 def _forms(adapter: TypeAdapter[Any], value: Any, given: Any) -> Iterator[Any]:
-    yield dump(adapter, value)
-    yield _json(adapter.dump_python(value, mode="python", by_alias=True, round_trip=True, warnings=False))
-    yield _json(_filled(value, given))
-    yield _json(given)
+    makers: tuple[Callable[[], Any], ...] = (
+        lambda: dump(adapter, value),
+        lambda: _json(adapter.dump_python(value, mode="python", by_alias=True, round_trip=True, warnings=False)),
+        lambda: _json(_filled(value, given)),
+        lambda: _json(given),
+    )
+    for make in makers:
+        made: list[Any] = []
+        with suppress(Exception):
+            made.append(make())
+            made.insert(0, ordered(value, made[0]))
+        yield from made
 
 
 def ordered(value: Any, form: Any) -> Any:

@@ -8,9 +8,10 @@ import subprocess
 import sys
 from collections.abc import Collection, Container, Iterator
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from enum import Enum, IntEnum
-from typing import Annotated, Any, Literal, NotRequired, TypedDict
+from typing import Annotated, Any, Literal, LiteralString, NotRequired, TypedDict
 
 import pytest
 from pydantic import (
@@ -79,6 +80,31 @@ class Floor(IntEnum):
 class Number(str): ...
 
 
+class Money(Decimal): ...
+
+
+class Birthday(date): ...
+
+
+class Arrival(datetime): ...
+
+
+class Names(list[str]): ...
+
+
+class Prices(dict[str, int]): ...
+
+
+class Tags(set[str]): ...
+
+
+class Wait(timedelta): ...
+
+
+def fail(value: Any) -> Any:
+    raise KeyError(value)
+
+
 class Account(BaseModel):
     since: Secret[date]
     name: str = ""
@@ -123,6 +149,15 @@ READ: list[tuple[Any, Any, Any]] = [
     (dict[Size, date], {"s": "2030-01-01"}, {Size.SMALL: DAY}),
     (Number, "5", Number("5")),
     (list[Number], ["5"], [Number("5")]),
+    (Money, "1.10", Money("1.10")),
+    (Birthday | None, "2030-01-01", Birthday(2030, 1, 1)),
+    (Arrival, "2030-01-01T10:00:00Z", Arrival(2030, 1, 1, 10, tzinfo=UTC)),
+    (Names, ["a"], Names(["a"])),
+    (Prices, {"a": 1}, Prices(a=1)),
+    (Tags, ["b", "a"], Tags(["a", "b"])),
+    (Wait, "PT5M", Wait(minutes=5)),
+    (LiteralString, "a", "a"),
+    (Annotated[date, PlainSerializer(fail)], "2030-01-01", DAY),
 ]
 
 
