@@ -2,13 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from pydantic.json_schema import GenerateJsonSchema
 
 
 class Schemas(GenerateJsonSchema):
-    """Pydantic's generator, which marks SecretStr and SecretBytes only."""
+    """Pydantic's generator, which marks SecretStr and SecretBytes only, and refuses a whole model for one field without a form in JSON."""
+
+    _depth = 0
+
+    def model_schema(self, schema: Any) -> dict[str, Any]:
+        """Return the schema of a model."""
+        return self._within(super().model_schema, schema)
+
+    def dataclass_schema(self, schema: Any) -> dict[str, Any]:
+        """Return the schema of a dataclass."""
+        return self._within(super().dataclass_schema, schema)
+
+    def handle_invalid_for_json_schema(self, schema: Any, error_info: str) -> dict[str, Any]:
+        """Describe a field of a model that JSON has no form for as any value: its default serves."""
+        return {} if self._depth else super().handle_invalid_for_json_schema(schema, error_info)
+
+    def _within(self, describe: Callable[[Any], dict[str, Any]], schema: Any) -> dict[str, Any]:
+        self._depth += 1
+        try:
+            return describe(schema)
+        finally:
+            self._depth -= 1
 
     def json_or_python_schema(self, schema: Any) -> dict[str, Any]:
         """Return the schema of a type with a form of its own in JSON, as Secret is."""

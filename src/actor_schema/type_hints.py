@@ -8,10 +8,11 @@ import re
 import typing
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import is_dataclass
 from types import GenericAlias, NoneType, SimpleNamespace, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import TypeAdapter
+from pydantic import PydanticSchemaGenerationError, PydanticUserError, TypeAdapter
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
@@ -109,6 +110,28 @@ def misdeclared(function: Callable[..., Any]) -> str | None:
         fields = [each for each in getattr(hint, "__metadata__", ()) if isinstance(each, FieldInfo)]
         if any(each.default_factory or each.default is not PydanticUndefined for each in fields):
             return f"the default of {name} is in its Field, where Python does not see it: write {name}: … = default"
+        if (problem := _unreadable(hint)) is not None:
+            return f"{name}: {problem}"
+    return None
+
+
+def _unreadable(hint: Any) -> str | None:
+    """Why pydantic cannot read a class with fields, which the actor would get as plain JSON; None: it can, or is complete only later."""
+    if get_origin(hint) is Annotated:
+        return _unreadable(_bare(hint))
+    if not isinstance(hint, type):
+        return next((problem for each in get_args(hint) if (problem := _unreadable(each)) is not None), None)
+    if not is_dataclass(hint):
+        return None
+    try:
+        TypeAdapter(hint)
+    except PydanticUserError as error:
+        if error.code == "typed-dict-version":
+            return "write TypedDict of typing_extensions, because Python 3.11's own cannot be read from JSON"
+        if isinstance(error, PydanticSchemaGenerationError):
+            return f"{hint.__name__} cannot be read from JSON: {error.message.partition('. ')[0]}"
+    except Exception:  # noqa: BLE001 - a forward reference, or one of pydantic's many ways to refuse: the values are checked as JSON
+        return None
     return None
 
 

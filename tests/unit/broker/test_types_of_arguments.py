@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Collection, Container, Iterator
+from collections.abc import Callable, Collection, Container, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -17,19 +17,23 @@ import pytest
 from pydantic import (
     Base64Str,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
+    Field,
     Json,
     NaiveDatetime,
     PastDate,
     PlainSerializer,
     Secret,
     SecretBytes,
+    SecretStr,
     StringConstraints,
 )
 from werkzeug.datastructures import MultiDict
 
 from src.actor_schema.secrets import is_sealed
 from src.actor_schema.signature import Signature
+from src.actor_schema.type_hints import misdeclared
 from src.jobs.core.errors import InvalidArguments
 from src.operations.arguments.field import Kind
 from src.operations.arguments.fields import fields_of, filled
@@ -78,6 +82,21 @@ class Floor(IntEnum):
 
 
 class Number(str): ...
+
+
+class Hooked(BaseModel):
+    day: date
+    hook: Callable[[], None] | None = None
+
+
+@dataclass
+class Booking:
+    stay: Stay
+
+
+@dataclass
+class Visits:
+    days: Collection[date]
 
 
 class Money(Decimal): ...
@@ -149,6 +168,8 @@ READ: list[tuple[Any, Any, Any]] = [
     (dict[Size, date], {"s": "2030-01-01"}, {Size.SMALL: DAY}),
     (Number, "5", Number("5")),
     (list[Number], ["5"], [Number("5")]),
+    (Hooked, {"day": "2030-01-01"}, Hooked(day=DAY)),
+    (list[Hooked], [{"day": "2030-01-01"}], [Hooked(day=DAY)]),
     (Money, "1.10", Money("1.10")),
     (Birthday | None, "2030-01-01", Birthday(2030, 1, 1)),
     (Arrival, "2030-01-01T10:00:00Z", Arrival(2030, 1, 1, 10, tzinfo=UTC)),
@@ -221,6 +242,48 @@ def test_a_secret_number_is_read_from_its_password_input() -> None:
     [shown] = fields_of(signature)
     values = read([shown], MultiDict({"x": "5"})).values
     assert signature.coerce(*signature.check([], values))[1]["x"].get_secret_value() == 5
+
+
+_BEFORE_3_12 = pytest.mark.skipif(sys.version_info >= (3, 12), reason="pydantic reads it there")
+_OLD = "x: write TypedDict of typing_extensions, because Python 3.11's own cannot be read from JSON"
+
+
+@pytest.mark.parametrize(
+    ("hint", "words"),
+    [
+        pytest.param(Booking, _OLD, marks=_BEFORE_3_12),
+        pytest.param(list[Booking] | None, _OLD, marks=_BEFORE_3_12),
+        (Visits, "x: Visits cannot be read from JSON: Unable to generate pydantic-core schema for "),
+    ],
+    ids=str,
+)
+def test_a_class_that_cannot_be_read_is_refused_at_import(hint: Any, words: str) -> None:
+    def act(x): ...  # type: ignore[no-untyped-def]
+
+    act.__annotations__ = {"x": hint}
+    found = misdeclared(act)
+    assert found is not None
+    assert found.startswith(words)
+
+
+@pytest.mark.parametrize(
+    "hint", [Annotated[SecretStr, BeforeValidator(str)], Annotated[Counted, Field()], list[Counted] | None, Literal["a"], Hooked]
+)
+def test_a_type_that_can_be_read_is_not_refused_at_import(hint: Any) -> None:
+    def act(x): ...  # type: ignore[no-untyped-def]
+
+    act.__annotations__ = {"x": hint}
+    assert misdeclared(act) is None
+
+
+def test_a_class_that_is_complete_only_later_is_not_refused_at_import() -> None:
+    class Early(BaseModel):
+        later: "Later"  # type: ignore[name-defined] # noqa: F821, UP037
+
+    def act(x: Any) -> None: ...
+
+    act.__annotations__ = {"x": Early}
+    assert misdeclared(act) is None
 
 
 def test_a_converter_may_leave_names_out() -> None:
