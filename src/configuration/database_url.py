@@ -13,7 +13,7 @@ from .url_checks import NO, YES
 
 #: user and password, hosts, and the rest of a PostgreSQL URL; SQLAlchemy accepts several hosts in the query only
 _POSTGRESQL = re.compile(
-    r"(?:postgres|postgresql|pgsql|psql|postgis)(?:\+\w+)?://(?:(?P<user>.*)@)?(?P<hosts>[^/?]*)(?P<rest>.*)", re.DOTALL | re.IGNORECASE
+    r"(?:postgres|postgresql|pgsql|psql|postgis)(?:\+\w+)?://(?:(?P<user>[^/?]*)@)?(?P<hosts>[^/?]*)(?P<rest>.*)", re.DOTALL | re.IGNORECASE
 )
 _SQLITE = re.compile(r"sqlite(\+\w+)?(?=://)", re.IGNORECASE)
 #: values of libpq's parameters that it would refuse only when it connects, without the name of the setting

@@ -74,3 +74,9 @@ def test_a_path_of_a_file_comes_back_as_it_is(name: str) -> None:
     assert parse(of_file(path)).database == str(path)
     assert make_url(of_file(path)).database == str(path)
     assert parse(Settings(data_dir=path.parent).effective_database_url).database == str(path)
+
+
+def test_an_at_sign_behind_the_host_belongs_to_no_password() -> None:
+    url = parse("postgresql://user:word@host/data@base?application_name=shop@office")
+    assert (url.username, url.password, url.host, url.database) == ("user", "word", "host", "data@base")
+    assert url.query["application_name"] == "shop@office"
