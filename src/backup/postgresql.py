@@ -125,8 +125,8 @@ def _name(url: URL) -> str:
 
 def _run(name: str, arguments: Sequence[str], url: URL | None) -> str:
     environment = {**os.environ, "LC_ALL": "C.UTF-8"}
-    if url is not None and url.password:
-        environment["PGPASSWORD"] = str(url.password)
+    if url is not None and (password := url.password or url.query.get("password")):
+        environment["PGPASSWORD"] = str(password)
     try:
         done = subprocess.run(
             [program(name), *arguments],
