@@ -21,7 +21,7 @@ from ...jobs.alerts.alerts import Rule, Sign
 from ...jobs.alerts.models import AlertKind
 from ...jobs.alerts.rules import AT_TWO_CHECKS, in_words
 from ...logs import get_logger
-from ...schedules.rows import queries
+from ...schedules.rows import overlaps, queries
 from ...schedules.ticks import ticks
 from ...settings import get_settings
 from ...sql.clock import SET_BACK, now
@@ -90,14 +90,16 @@ def _set_back(session: Session, by: timedelta) -> Sign:
 
 
 def _late(session: Session) -> list[Sign]:
-    """Return the schedules with an overdue tick."""
+    """Return the schedules with an overdue tick, or with ticks behind a job that may wait for hours."""
     after = timedelta(minutes=get_settings().alert_late)
     if not after:
         return []
-    late = [(each, now() - each.due_at) for each in queries.every(session) if each.due_at is not None and each.paused_at is None]
+    late = {each.name: (now() - each.due_at, "") for each in queries.every(session) if each.due_at is not None and each.paused_at is None}
+    for each in overlaps.blocked(session):
+        late[each.schedule] = now() - each.since, f": it waits for job {each.job.id} of an earlier tick, which is {each.job.state}"
     return [
-        Sign(AlertKind.LATE, each.name, f"The schedule {each.name} is {in_words(by)} late", AT_TWO_CHECKS)
-        for each, by in late
+        Sign(AlertKind.LATE, name, f"The schedule {name} is {in_words(by)} late{why}", AT_TWO_CHECKS)
+        for name, (by, why) in late.items()
         if by > after
     ]
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -24,6 +25,14 @@ LINE_LIMIT = 100
 
 #: states that may last for hours, until a retry is due or an operator acts: they skip no tick
 LATER = (State.RETRYING, State.HELD)
+
+
+class Blocked(NamedTuple):
+    """A line of a schedule that waits for a job to be retried or released, since `since`."""
+
+    schedule: str
+    job: Job
+    since: datetime
 
 
 class InTheWay(Exception):
@@ -70,6 +79,18 @@ def lines(session: Session) -> list[int]:
     """Return the schedules that have jobs waiting in a line."""
     waiting = select(Job.waits_for).where(Job.waits_for >= LINE, Job.waits_for < f"{LINE[:-1]};", Job.state == State.SCHEDULED).distinct()
     return [int(name.removeprefix(LINE)) for name in session.execute(waiting).scalars() if name is not None]
+
+
+def blocked(session: Session) -> list[Blocked]:
+    """Return the lines that wait for a job in a state that may last for hours."""
+    found = []
+    for id in lines(session):
+        jobs = open_jobs(session, id)
+        line = f"{LINE}{id}"
+        before, waiting = [job for job in jobs if job.waits_for != line], [job for job in jobs if job.waits_for == line]
+        if waiting and before and all(job.state in LATER for job in before):
+            found.append(Blocked(session.get_one(Schedule, id).name, before[-1], waiting[0].created_at))
+    return found
 
 
 def move_on(session: Session, schedule_id: int) -> bool:

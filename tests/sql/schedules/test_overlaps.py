@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from src.actors.notifications import fleet_watch
+from src.jobs.alerts import alerts
+from src.jobs.alerts.models import AlertKind
 from src.jobs.core.envelopes import Envelope
 from src.jobs.core.states import State
 from src.schedules.rows.makers import Maker
+from src.settings import get_settings
 from src.sql.database import Database
 from tests.harness.jobs import StillClock
 from tests.harness.schedules import created, end, fire, follow, history, jobs, run, said
@@ -78,6 +82,33 @@ def test_ticks_of_a_catch_up_queue_up_and_cancel_nothing(database: Database, tim
     fire(database, id, make)
 
     assert [job.state for job in jobs(database)] == [State.QUEUED, State.SCHEDULED, State.SCHEDULED]
+
+
+@pytest.mark.parametrize("state", [State.RETRYING, State.HELD])
+def test_a_line_behind_a_job_that_waits_for_a_retry_or_a_person_is_an_alert(
+    database: Database, time: StillClock, make: Maker, state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CALLBOARD_ALERT_LATE", "5")
+    get_settings.cache_clear()
+    id = created(database, overlap="queue")
+    ticks(database, time, id, make, 2)
+    first = jobs(database)[0].id
+    follow(make)
+    for _ in range(6):  # the first one may run for long: no alert
+        ticks(database, time, id, make, 1)
+        fleet_watch.check()
+    assert _late(database) == []
+    end(database, first, state, due_us=int(time.forward(0).timestamp() * 1e6) + 3_600_000_000)
+    for _ in range(2):
+        ticks(database, time, id, make, 1)
+        fleet_watch.check()
+    [text] = _late(database)
+    assert text.endswith(f"late: it waits for job {first} of an earlier tick, which is {state}")
+
+
+def _late(database: Database) -> list[str]:
+    with database.read() as session:
+        return [alert.text for alert in alerts.current(session) if alert.kind is AlertKind.LATE]
 
 
 @pytest.mark.parametrize("state", [State.RETRYING, State.HELD])
