@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import datetime
-from itertools import islice
 from typing import Any
 
 import dramatiq
@@ -31,7 +30,7 @@ from ...sql.columns import from_microseconds
 from ...sql.database import get_database
 from ...sql.outages import is_outage
 from ..consume.deliveries import Delivery
-from ..core.encoding import UnstorableResult, encode_result
+from ..core.encoding import encode_result
 from ..core.lease import Lease
 from ..options import callbacks
 from ..options.groups import membership
@@ -147,7 +146,7 @@ class AttemptRunner:
         if limit is None:  # a hard limit without a soft one
             limit = DEFAULT_LIMIT if terms(actor, delivery.options)[1] is None else float("inf")
         try:
-            return interrupts.call(running, limit, running.job.check, _called, (actor.fn, args, kwargs), {})
+            return interrupts.call(running, limit, running.job.check, actor.fn, args, kwargs)
         finally:
             capture.put_back()  # before our own code logs again
             _put_back(self._process_broker, running)
@@ -190,19 +189,6 @@ class AttemptRunner:
                 session.close()  # rolls back whatever was not committed
             except Exception as error:  # noqa: BLE001 - the end is decided; a broken connection must not change it
                 log.warning("session_close_failed", job_id=running.job.id, detail=type(error).__name__)
-
-
-def _called(function: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
-    """Call the actor; the work of a generator counts as its own, under its time limit."""
-    result = function(*args, **kwargs)
-    if not hasattr(type(result), "__next__"):
-        return result
-    most = get_settings().max_result_bytes // 2  # each value takes a digit and a comma
-    # Not list(): no interrupt reaches a loop in C.
-    values = [each for each in islice(result, most + 1)]  # noqa: C416
-    if len(values) > most:
-        raise UnstorableResult(f"its result has more than {most} values, more than CALLBOARD_MAX_RESULT_BYTES can hold")
-    return values
 
 
 def _put_back(broker: Broker, running: Running) -> None:

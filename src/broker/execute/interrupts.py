@@ -9,13 +9,16 @@ from __future__ import annotations
 import ctypes
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Any
 
 from dramatiq.middleware.threading import Interrupt, raise_thread_exception
 from dramatiq.middleware.time_limit import TimeLimitExceeded
 
 from ...logs import get_logger
+from ...settings import get_settings
+from ..core.encoding import UnstorableResult
 from ..core.supervision import Progress, Supervised
 
 log = get_logger(__name__)
@@ -54,13 +57,14 @@ class Interrupts:
         """Call the function, which may be interrupted on behalf of `owner`, and will be after `limit_ms`.
 
         `check` is called first: it raises an interrupt requested before the call could be interrupted. Afterwards no
-        interrupt reaches the thread.
+        interrupt reaches the thread. The work of a generator belongs to the call.
         """
         try:
             try:
                 self.open(owner, limit_ms)
                 check()
-                return function(*args, **kwargs)
+                result = function(*args, **kwargs)
+                return _values(result) if hasattr(type(result), "__next__") else result
             finally:
                 self.close()
         except Interrupt:
@@ -148,3 +152,12 @@ class Interrupts:
 
 #: this process's calls
 interrupts = Interrupts()
+
+
+def _values(generator: Iterator[Any]) -> list[Any]:
+    most = get_settings().max_result_bytes // 2  # each value takes a digit and a comma
+    # Not list(): no interrupt reaches a loop in C.
+    values = [each for each in islice(generator, most + 1)]  # noqa: C416
+    if len(values) > most:
+        raise UnstorableResult(f"its result has more than {most} values, more than CALLBOARD_MAX_RESULT_BYTES can hold")
+    return values
