@@ -132,7 +132,7 @@ def put_back() -> None:
             handler.stream = stream
         if handler.filters != filters:
             handler.filters[:] = filters
-    if any(value is not was.structured.get(name) for name, value in structlog.get_config().items()):
+    if structlog.get_config() != was.structured:
         structlog.configure(**was.structured)
 
 
