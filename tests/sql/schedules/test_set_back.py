@@ -98,7 +98,7 @@ def test_what_hosts_differ_by_is_no_news(database: Database, time: StillClock, m
 def test_alerts_of_before_go_on(database: Database, time: StillClock, monkeypatch: pytest.MonkeyPatch) -> None:
     """No check runs, and nothing counts as lasting, if the last check lies ahead."""
     sign = alerts.Sign(AlertKind.FAILURES, "", "it fails", timedelta(seconds=30))
-    monkeypatch.setattr(rules, "signs", lambda session, except_actors: [sign])
+    monkeypatch.setattr(rules, "rules", lambda except_actors: [alerts.Rule(frozenset({sign.kind}), lambda _session: [sign])])
     time.forward(15)
     fleet_watch.check()
     time.forward(-3600)
