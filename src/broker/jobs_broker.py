@@ -44,6 +44,9 @@ from .publish.group_commit import submit_now
 from .publish.linking import linked
 from .publish.publisher import get_publisher
 
+#: the hooks of Dramatiq's middleware
+HOOKS = [name for name in vars(Middleware) if name.startswith(("before_", "after_"))]
+
 #: characters of the names of actors and queues: columns hold 255, RabbitMQ's names 255 bytes with their suffix
 LONGEST_NAME = 200
 
@@ -77,6 +80,8 @@ class JobsBroker(RabbitmqBroker):
     """Submits rows instead of publishing, consumes by claims. Built on Dramatiq's RabbitMQ broker, whose tools expect one."""
 
     def __init__(self) -> None:
+        self._hooks_of: list[Middleware] | None = None  # the middleware whose hooks `_empty` names, if none overrides them
+        self._empty: frozenset[str] = frozenset()
         super().__init__(url=get_settings().broker_urls, confirm_delivery=True, middleware=[])
         self._boot = Boot()
         self.actor_options = KnownOptions()
@@ -89,6 +94,21 @@ class JobsBroker(RabbitmqBroker):
         super().add_middleware(middleware, before=before, after=after)
         own = [each for each in self.middleware if not type(each).__module__.startswith(f"{__package__}.")]
         declare(frozenset(name for each in own for name in each.actor_options), frozenset(self.actor_options))
+
+    def emit_before(self, signal: str, *args: Any, **kwargs: Any) -> None:
+        if self._is_overridden(f"before_{signal}"):
+            super().emit_before(signal, *args, **kwargs)
+
+    def emit_after(self, signal: str, *args: Any, **kwargs: Any) -> None:
+        if self._is_overridden(f"after_{signal}"):
+            super().emit_after(signal, *args, **kwargs)
+
+    def _is_overridden(self, hook: str) -> bool:
+        """False if every middleware has Dramatiq's empty hook: calling a dozen of those would cost a submission 10 µs."""
+        if self._hooks_of != self.middleware:  # applications may change the list directly
+            self._hooks_of = list(self.middleware)
+            self._empty = frozenset(name for name in HOOKS if all(_is_stock(one, name) for one in self._hooks_of))
+        return hook not in self._empty
 
     def declare_actor(self, actor: Actor[Any, Any]) -> None:
         """Register an actor; its messages get ids in the order of time, unless its class is the application's own."""
@@ -171,6 +191,10 @@ class JobsBroker(RabbitmqBroker):
 
     def _ensure_queue(self, canonical_queue_name: str) -> None:
         topology.declare(self.channel, canonical_queue_name)
+
+
+def _is_stock(middleware: Middleware, hook: str) -> bool:
+    return getattr(getattr(middleware, hook, None), "__func__", None) is getattr(Middleware, hook)
 
 
 def _follow(session: Session, message: Message[Any], asked: Submission, receipt: Receipt) -> None:

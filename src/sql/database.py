@@ -96,6 +96,15 @@ def limit_statements(seconds: float) -> None:
 
 def get_database() -> Database:
     """Return this process's database, opened at first use; a forked child opens its own."""
+    opened = _database
+    if opened is None or opened.pid != os.getpid():
+        opened = _opened()
+    if not opened.is_sqlite and clock.is_due:
+        _read_clock(opened)
+    return opened
+
+
+def _opened() -> Database:
     global _database  # not a cache of get_settings(): tests and tools replace it
     with _lock:
         if _database is None:
@@ -104,10 +113,7 @@ def get_database() -> Database:
             # The parent's sockets must not be used or closed here: forget them and open our own.
             _database.engine.dispose(close=False)
             _database = _open()
-        opened = _database
-    if not opened.is_sqlite and clock.is_due:
-        _read_clock(opened)
-    return opened
+        return _database
 
 
 def _open() -> Database:

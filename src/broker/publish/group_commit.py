@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 from sqlalchemy.orm import Session
@@ -30,10 +30,15 @@ TOGETHER = 100
 class _Entry:
     submission: Submission
     audit_entry: PendingEntry | None = None  # the submitter's audit entry, written by the thread that commits
-    called: threading.Event = field(default_factory=threading.Event)
+    called: threading.Event | None = None  # None: it was the only one, and leads
     leads: bool = False
     receipt: Receipt | None = None
     error: Exception | None = None
+
+    def call(self) -> None:
+        """Wake its thread, which waits to be answered or to lead."""
+        if self.called is not None:
+            self.called.set()
 
     @property
     def is_answered(self) -> bool:
@@ -62,7 +67,9 @@ class GroupCommit:
             with self._lock:
                 self._waiting.append(entry)
                 entry.leads, self._is_led = not self._is_led, True
-            if not entry.leads:
+                if not entry.leads:
+                    entry.called = threading.Event()
+            if entry.called is not None:
                 entry.called.wait()
             if entry.leads:
                 self._lead()
@@ -104,7 +111,7 @@ class GroupCommit:
                 answered = [entry for entry in self._waiting if entry.is_answered]
                 self._waiting = [entry for entry in self._waiting if not entry.is_answered]
             for entry in answered:
-                entry.called.set()
+                entry.call()
 
     def _first(self) -> list[_Entry]:
         with self._lock:
@@ -119,7 +126,7 @@ class GroupCommit:
             self._is_led = bool(self._waiting)
             if self._waiting:
                 self._waiting[0].leads = True
-                self._waiting[0].called.set()
+                self._waiting[0].call()
 
 
 def _write_alone(submission: Submission) -> Receipt:

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from operator import itemgetter
 from typing import Any
-from uuid import UUID
 
 from dramatiq import Message
 from sqlalchemy import Boolean, Integer, SmallInteger, and_, or_, select, text
@@ -176,7 +175,8 @@ def new_id() -> str:
     stamp = time.time_ns() // 1_000_000
     random = int.from_bytes(os.urandom(10))
     value = (stamp << 80) | (0x7 << 76) | ((random >> 68 & 0xFFF) << 64) | (0b10 << 62) | (random & (1 << 62) - 1)
-    return str(UUID(int=value))
+    text = f"{value:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 def _envelope(seq: int, row: dict[str, Any], present: datetime) -> Envelope:
