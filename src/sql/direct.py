@@ -83,24 +83,6 @@ class Direct:
         except self._dialect.loaded_dbapi.Error as error:
             raise as_sqlalchemys(error, statement, self._dialect, self._connection) from error
 
-    @contextmanager
-    def flushing(self) -> Iterator[None]:
-        """On leaving the block, wait until everything committed on this connection is on PostgreSQL's disk.
-
-        The flush runs while the block is executed. Raises SQLAlchemy's DBAPIError.
-        """
-        if self._prepared is None:
-            yield
-            self.fetch(FLUSH, {})
-            return
-        with self._driver_errors(FLUSH):
-            self._prepared.send(FLUSH, {})
-        try:
-            yield
-        finally:
-            with self._driver_errors(FLUSH):
-                self._prepared.answer()
-
     def channel(self) -> str:
         """Return the name of the channel on which only this connection listens, while it lives (PostgreSQL).
 

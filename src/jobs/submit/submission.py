@@ -123,8 +123,8 @@ def submit_alone(
     created = (_INSERT_AHEAD if ahead else _INSERT).execute(direct, [_values(row)], now=to_microseconds(present))
     envelope = _envelope(created[0][1], row, present) if created and goes else None
     if ahead and envelope is not None:
-        with direct.flushing():
-            committed([envelope])
+        committed([envelope])
+        direct.fetch(FLUSH, {})
         envelope = None
     return (Receipt(row["id"], State(row["state"]), True), envelope) if created else None
 
