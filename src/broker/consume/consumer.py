@@ -105,6 +105,7 @@ class QueueConsumer(Consumer):
                     self._connect()
                 self._pump()
                 self._claim()
+                self._check_subscription()
             except CONNECTION_ERRORS as error:
                 self._lost(error)
         return None
@@ -225,8 +226,6 @@ class QueueConsumer(Consumer):
         if self._is_cancelled:
             # The queue was deleted: RabbitMQ only ends the subscription. Reconnecting declares the queue again.
             raise pika.exceptions.ConsumerCancelled
-        self._acknowledge()
-        self._check_subscription()
 
     def _idle_s(self) -> float:
         """Return how long to sleep if nothing arrives: a pause, a stop, a settled delivery and room for a refused one wake this thread."""
@@ -325,6 +324,7 @@ class QueueConsumer(Consumer):
         self._work_queue.put_many(
             [(actors[claimed.actor].priority, Delivery(claimed, arrival, self)) for claimed, arrival in taken.claimed]
         )
+        time.sleep(0)  # gives way to the thread that was woken: it would wait for the interpreter until this one polls
         self._load.release(granted - len(taken.claimed))
         self._settled.extend(taken.done_with)
         if taken.refused:

@@ -50,6 +50,7 @@ class Committer:
         self._progress = Progress()
         self._thread = threading.Thread(target=self._run, name="committer", daemon=True)
         self._closed = threading.Event()
+        self._is_idle = False  # its thread waits for an end
 
     def start(self) -> None:
         self._thread.start()
@@ -64,6 +65,8 @@ class Committer:
         A C-level queue without a Python lock: an exception raised into the calling thread cannot leave it held.
         """
         self._queue.put((finished, delivery))
+        if self._is_idle:
+            time.sleep(0)  # gives way to that thread: it would wait for the interpreter until this one has nothing left to do
 
     def flush(self, timeout: float = 20.0) -> None:
         """Wait until all ends passed so far are committed."""
@@ -86,7 +89,9 @@ class Committer:
         last = 0
         while not self._closed.is_set():
             self._progress.waits()
+            self._is_idle = True
             first = self._queue.get()
+            self._is_idle = False
             self._progress.step()
             if last > 1:
                 time.sleep(COLLECT_S if last < MANY else COLLECT_MANY_S)
