@@ -36,7 +36,7 @@ class Pace(NamedTuple):
 
 
 #: a waiter with a notification polls all the same: for ends before it subscribed, and for ends without a notification
-LISTENING = Pace(0.001, 0.5, 1)
+LISTENING = Pace(0.005, 0.5, 1)
 #: detects a result late by at most an eighth of the job's duration
 POLLING = Pace(0.0005, 0.1, 1 / 8)
 #: a second connection that dies within this many seconds means that SQL is away
