@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import secrets
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -35,6 +36,10 @@ _PLAN_ONCE = (
 #: PostgreSQL: writes something, so that this statement's commit waits until it and everything committed before are on disk
 FLUSH = "SELECT 1 FROM pg_logical_emit_message(true, 'callboard', '')"
 
+#: Seconds after which an unused connection is closed. Otherwise the rare moments that need many at once add up, until each process
+#: keeps as many as it may.
+UNUSED_S = 60.0
+
 #: statements in flight at once: one being executed, one queued
 AHEAD = 2
 
@@ -44,7 +49,7 @@ Answer = TypeVar("Answer")
 class Direct:
     """One connection. PostgreSQL commits each statement by itself; on SQLite all statements of a `write` form one transaction."""
 
-    __slots__ = ("_channel", "_connection", "_dialect", "_execute", "_flushes", "_prepared", "is_sqlite")
+    __slots__ = ("_channel", "_connection", "_dialect", "_execute", "_flushes", "_prepared", "is_sqlite", "returned")
 
     def __init__(self, engine: Engine) -> None:
         try:
@@ -61,6 +66,7 @@ class Direct:
         self._execute = connection.cursor().execute
         self._channel: str | None = None
         self._flushes = True
+        self.returned = 0.0  # when it was last used, by time.monotonic()
         self._prepared: Prepared | None = None
         if not self.is_sqlite:
             from .prepared import CAN_PREPARE, Prepared  # imported late: it needs psycopg, 8 MB that SQLite does without
@@ -241,7 +247,9 @@ class DirectConnections:
                 self._close_idle()  # the idle connections lead to the same server
             raise
         if len(self._idle) < self._kept and self._disposals == disposals:
+            direct.returned = time.monotonic()
             self._idle.append(direct)
+            self._close_unused(direct.returned)
         else:
             direct.close()
 
@@ -250,6 +258,14 @@ class DirectConnections:
             self._disposals += 1  # connections in use close when they are returned
             self._close_idle()
         # In a forked child they belong to the parent.
+
+    def _close_unused(self, present: float) -> None:
+        """Close the connection that has been idle the longest, if that is long: the latest one is taken first."""
+        try:
+            if present - self._idle[0].returned > UNUSED_S:
+                self._idle.popleft().close()
+        except IndexError:
+            return  # another thread has taken it
 
     def _close_idle(self) -> None:
         while True:

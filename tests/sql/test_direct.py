@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import threading
+import time
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from src.sql.database import Database, read, write
-from src.sql.direct import Direct
+from src.sql.direct import UNUSED_S, Direct
 from src.sql.outages import is_outage
 from src.sql.statements import Single
 from tests.harness.stores import STORES, only_on
@@ -116,3 +118,27 @@ def test_one_that_is_in_use_then_closes_when_it_is_done(database: Database) -> N
     with database.read() as session:
         count = text("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()")
         eventually(lambda: session.execute(count).scalar_one() == 1)
+
+
+def test_a_connection_that_was_needed_once_is_closed_after_a_while(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    connections = database.direct
+
+    def need(count: int) -> None:
+        if count:
+            connections.read(lambda _direct: need(count - 1))
+
+    need(3)
+    assert len(connections._idle) == 3
+    need(1)
+    assert len(connections._idle) == 3  # not at once
+
+    present = time.monotonic()
+    monkeypatch.setattr("src.sql.direct.time", SimpleNamespace(monotonic=lambda: present + UNUSED_S - 1))
+    need(1)
+    monkeypatch.setattr("src.sql.direct.time", SimpleNamespace(monotonic=lambda: present + UNUSED_S + 1))
+    need(1)
+    need(1)
+    assert len(connections._idle) == 1  # the one in use
+    need(1)
+    assert len(connections._idle) == 1
+    assert names(database) == []
