@@ -55,7 +55,7 @@ class Settings(AlertSettings, ConsoleSettings, MailSettings, ProxySettings, Rete
     database_schema: Annotated[str, AfterValidator(setting_checks.schema)] = Field(
         "", description="PostgreSQL schema of Callboard's tables, created by `./run migrate`; empty: the user's default, usually `public`"
     )
-    database_pool: int = Field(20, ge=1, description="database connections that each process keeps open once it has needed them")
+    database_pool: int = Field(20, ge=1, description="database connections that each process keeps open while it needs them")
     statement_timeout: setting_checks.Seconds = Field(
         30.0, ge=0.1, description="seconds after which PostgreSQL ends a statement of a web process; its request is answered by 503"
     )

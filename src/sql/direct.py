@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from sqlalchemy import Connection, Dialect, Engine, event
 from sqlalchemy.exc import DBAPIError
 
-from .engines import begin_writing, is_left
+from .engines import UNUSED_S, begin_writing, is_left
 
 if TYPE_CHECKING:  # imports psycopg
     from .prepared import Prepared
@@ -35,10 +35,6 @@ _PLAN_ONCE = (
 
 #: PostgreSQL: writes something, so that this statement's commit waits until it and everything committed before are on disk
 FLUSH = "SELECT 1 FROM pg_logical_emit_message(true, 'callboard', '')"
-
-#: Seconds after which an unused connection is closed. Otherwise the rare moments that need many at once add up, until each process
-#: keeps as many as it may.
-UNUSED_S = 60.0
 
 #: statements in flight at once: one being executed, one queued
 AHEAD = 2

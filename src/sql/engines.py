@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Engine, create_engine, event
+from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
 from ..locks import ProcessLock
 
@@ -24,8 +25,32 @@ SQLITE_ASK_MS = 2
 LOCKED = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 PRIMARY_CODE = 0xFF
 
+#: Seconds after which an unused connection is closed. Otherwise the rare moments that need many at once add up, until each process
+#: keeps as many as it may.
+UNUSED_S = 60.0
+
 #: for jitter: threads of ours must not disturb the random numbers that an actor draws after `random.seed()`
 dice = random.SystemRandom()
+
+
+class ShrinkingPool(QueuePool):
+    """SQLAlchemy's pool, taking the connection that was used last, and closing what was not needed for UNUSED_S seconds."""
+
+    def _do_return_conn(self, record: ConnectionPoolEntry) -> None:
+        present = record.info[_RETURNED] = time.monotonic()
+        super()._do_return_conn(record)
+        idle: Any = self._pool
+        with idle.mutex:
+            waiting = idle.queue
+            unused = waiting.popleft() if waiting and present - waiting[0].info.get(_RETURNED, present) > UNUSED_S else None
+        if unused is not None:
+            try:
+                unused.close()
+            finally:
+                self._dec_overflow()
+
+
+_RETURNED = "callboard_returned"
 
 
 def sqlite_engine(url: URL, pool_size: int, overflow: int, *, cache_mb: int) -> Engine:
@@ -35,6 +60,8 @@ def sqlite_engine(url: URL, pool_size: int, overflow: int, *, cache_mb: int) -> 
     engine = create_engine(
         url,
         hide_parameters=True,  # arguments and results of jobs must not reach the logs
+        poolclass=ShrinkingPool,
+        pool_use_lifo=True,
         pool_size=pool_size,
         max_overflow=overflow,
         connect_args={
@@ -144,6 +171,8 @@ def postgresql_engine(url: URL, pool_size: int, overflow: int, *, schema: str = 
     engine = create_engine(
         url,
         hide_parameters=True,
+        poolclass=ShrinkingPool,
+        pool_use_lifo=True,
         pool_size=pool_size,
         max_overflow=overflow,
         pool_pre_ping=True,

@@ -5,13 +5,16 @@ from __future__ import annotations
 import threading
 import time
 from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.pool import QueuePool
 
 from src.sql.database import Database, read, write
-from src.sql.direct import UNUSED_S, Direct
+from src.sql.direct import Direct
+from src.sql.engines import UNUSED_S
 from src.sql.outages import is_outage
 from src.sql.statements import Single
 from tests.harness.stores import STORES, only_on
@@ -142,3 +145,31 @@ def test_a_connection_that_was_needed_once_is_closed_after_a_while(database: Dat
     need(1)
     assert len(connections._idle) == 1
     assert names(database) == []
+
+
+def test_so_is_a_connection_of_the_pool(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = cast(QueuePool, database.engine.pool)
+
+    def need(count: int) -> None:
+        if count:
+            with database.read() as session:
+                assert session.execute(text("SELECT 1")).scalar_one() == 1
+                need(count - 1)
+
+    def at(seconds: float) -> None:
+        monkeypatch.setattr("src.sql.engines.time", SimpleNamespace(monotonic=lambda: present + seconds, sleep=time.sleep))
+
+    present = time.monotonic()
+    need(4)
+    assert pool.checkedin() == 4
+    at(UNUSED_S - 1)
+    need(1)
+    assert pool.checkedin() == 4
+    at(UNUSED_S + 1)
+    for left in (3, 2, 1, 1):
+        need(1)
+        assert pool.checkedin() == left
+    assert pool.checkedout() == 0
+    assert pool.overflow() == 1 - pool.size()  # the count of open connections goes down with them
+    need(3)
+    assert pool.checkedin() == 3
