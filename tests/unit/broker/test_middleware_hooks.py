@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,8 +11,17 @@ from dramatiq.broker import Broker
 from dramatiq.middleware import MiddlewareError
 
 from src.broker.jobs_broker import JobsBroker
+from src.jobs.options import message_options
 
 MESSAGE: Message[Any] = Message("default", "any", (), {}, {})
+
+
+@pytest.fixture(autouse=True)
+def _options_of_this_process() -> Iterator[None]:
+    """Keep the options that middleware of the process's own broker has declared: each new broker replaces them."""
+    known = message_options._declared, message_options._of_actors
+    yield
+    message_options.declare(*known)
 
 
 class Noted(Middleware):
