@@ -15,13 +15,13 @@ from src.broker.jobs_broker import JobsBroker
 from src.broker.options.errors import InvalidOption
 from src.jobs import JobsError, State, Workflow, submit
 from src.jobs.core.errors import UnknownJob
-from src.jobs.options import message_options
 from src.sql.clock import now
 from src.sql.database import Database
 from tests.actors.endings import once
 from tests.actors.endings import return_values as keep
 from tests.harness.inline import Inline
 from tests.harness.jobs import StillClock, look, message
+from tests.harness.middleware import options_kept
 
 
 def sent(_database: Database, message: Message[Any]) -> str:
@@ -104,10 +104,9 @@ def _own_middleware() -> Iterator[None]:
         def actor_options(self) -> set[str]:
             return {"colour"}
 
-    known = message_options._declared, message_options._of_actors
-    JobsBroker().add_middleware(Colours())
-    yield
-    message_options.declare(*known)
+    with options_kept():
+        JobsBroker().add_middleware(Colours())
+        yield
 
 
 @pytest.mark.usefixtures("_own_middleware")

@@ -11,17 +11,15 @@ from dramatiq.broker import Broker
 from dramatiq.middleware import MiddlewareError
 
 from src.broker.jobs_broker import JobsBroker
-from src.jobs.options import message_options
+from tests.harness.middleware import options_kept
 
 MESSAGE: Message[Any] = Message("default", "any", (), {}, {})
 
 
 @pytest.fixture(autouse=True)
 def _options_of_this_process() -> Iterator[None]:
-    """Keep the options that middleware of the process's own broker has declared: each new broker replaces them."""
-    known = message_options._declared, message_options._of_actors
-    yield
-    message_options.declare(*known)
+    with options_kept():
+        yield
 
 
 class Noted(Middleware):
