@@ -98,8 +98,10 @@ class Direct:
 
     def notification(self, timeout_s: float) -> str | None:
         """Return the next notification on `channel()`, or None after `timeout_s` seconds. Raises SQLAlchemy's DBAPIError."""
-        with self._driver_errors("LISTEN"):
+        try:
             return next((notice.payload for notice in self._connection.notifies(timeout=timeout_s, stop_after=1)), None)
+        except self._dialect.loaded_dbapi.Error as error:
+            raise as_sqlalchemys(error, "LISTEN", self._dialect, self._connection) from error
 
     def begin(self, *, flush: bool) -> None:
         """Take SQLite's write lock; with `flush`, the commit waits for the disk."""
@@ -112,13 +114,6 @@ class Direct:
     def commit(self) -> None:
         if self.is_sqlite:
             self.fetch("COMMIT", {})
-
-    @contextmanager
-    def _driver_errors(self, statement: str) -> Iterator[None]:
-        try:
-            yield
-        except self._dialect.loaded_dbapi.Error as error:
-            raise as_sqlalchemys(error, statement, self._dialect, self._connection) from error
 
     def close(self) -> None:
         if self.is_sqlite:

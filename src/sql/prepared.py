@@ -33,22 +33,17 @@ class Prepared:
 
     def fetch(self, statement: str, parameters: dict[str, Any]) -> list[Any]:
         """Run a statement with `%(name)s` for each string, number or boolean, and return its rows. Raises psycopg's errors."""
-        self.send(statement, parameters)
-        return self.answer()
-
-    def send(self, statement: str, parameters: dict[str, Any]) -> None:
-        """Send a statement; call `answer` before anything else."""
         name = self._names.get(statement)
         text, order = _numbered(statement)
         if name is None:
             name = b"callboard_%d" % len(self._names)
             self._connection.pgconn.send_prepare(name, text.encode(self._encoding))
-            self.answer()
+            self._answer()
             self._names[statement] = name
         self._connection.pgconn.send_query_prepared(name, [self._encoded(parameters[each]) for each in order])
+        return self._answer()
 
-    def answer(self) -> list[Any]:
-        """Return the rows of the statement that was sent. Raises psycopg's errors."""
+    def _answer(self) -> list[Any]:
         result = self._connection.wait(generators.execute(self._connection.pgconn))[-1]
         if result.status == ExecStatus.COMMAND_OK:
             return []
