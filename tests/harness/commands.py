@@ -42,6 +42,13 @@ class Command:
         """True if one printed line has all these words."""
         return any(all(word in line for word in words) for line in self.text().splitlines())
 
+    def wait_until_it_says(self, *words: str) -> None:
+        """Return when one printed line has all these words.
+
+        The main process prints the lines that its worker processes log, so a line can appear after the effects of its event.
+        """
+        eventually(lambda: self.says(*words), deadline_s=DEADLINE_S, what=f"a line with {words}; see {self.log}")
+
     def start_again(self) -> None:
         """Launch it again, as a supervisor does after its death."""
         self.process = self._launch()

@@ -198,7 +198,7 @@ def test_a_worker_whose_lease_was_given_away_leaves_its_deliveries_to_others(qui
         with quiet.database.write() as session:
             session.execute(update(WorkerRow).values(lost_at=now()))
         message = actors.echo.send("for another")
-        eventually(lambda: without_lease.says("claims_refused"), deadline_s=DEADLINE_S, what="its claim is refused")
+        without_lease.wait_until_it_says("claims_refused")
         assert quiet.job(message.message_id).state is State.QUEUED
 
         with quiet.working(CALLBOARD_RECONCILE_AFTER="600"):
@@ -215,7 +215,7 @@ def test_a_stopping_worker_finishes_what_runs_and_hands_back_the_rest(quiet: Cal
         quiet.wait_for(tmp_path / "made")
         waiting = [actors.append.send(str(trace), str(number)) for number in range(10)]
         worker.ask_to_stop()
-        eventually(lambda: worker.says("Shutting down"), deadline_s=DEADLINE_S)
+        worker.wait_until_it_says("Shutting down")
         (tmp_path / "go on").touch()
         worker.process.wait(DEADLINE_S)
 
@@ -268,7 +268,7 @@ def test_a_worker_process_that_gets_two_signals_ends_at_once(quiet: Callboard, t
         quiet.wait_for(tmp_path / "made")
         [process] = worker.children()
         os.kill(process, signal.SIGTERM)
-        eventually(lambda: worker.says("Stopping worker process"), deadline_s=DEADLINE_S)
+        worker.wait_until_it_says("Stopping worker process")
         os.kill(process, signal.SIGTERM)
         assert worker.process.wait(DEADLINE_S) != 0
 
@@ -337,7 +337,7 @@ def test_while_sql_is_away_nothing_is_lost_and_what_ended_meanwhile_is_written_l
         waiting = [actors.echo.send_with_options(args=(number,), delay=2000) for number in range(5)]
         own_postgres.stop()
         (tmp_path / "go on").touch()
-        eventually(lambda: worker.says("ends_wait_for_sql"), deadline_s=DEADLINE_S, what="the end waits for SQL")
+        worker.wait_until_it_says("ends_wait_for_sql")
         own_postgres.start()
 
         assert severed.until(running).state is State.SUCCEEDED
@@ -353,7 +353,7 @@ def test_a_worker_killed_before_its_end_is_committed_has_not_acknowledged_the_me
     severed.wait_for(tmp_path / "made")
     own_postgres.stop()
     (tmp_path / "go on").touch()
-    eventually(lambda: worker.says("ends_wait_for_sql"), deadline_s=DEADLINE_S, what="the end waits for SQL")
+    worker.wait_until_it_says("ends_wait_for_sql")
 
     worker.kill()
 
@@ -380,12 +380,12 @@ def test_a_job_whose_claim_a_killed_postgresql_has_forgotten_runs_once(
         own_postgres.kill()
         if ends == "while SQL is away":
             (tmp_path / "go on").touch()
-            eventually(lambda: worker.says("ends_wait_for_sql"), deadline_s=DEADLINE_S)
+            worker.wait_until_it_says("ends_wait_for_sql")
         own_postgres.start()
         if ends == "later":
             # On a busy machine a heartbeat may have come between the claim and the kill: then nothing was forgotten.
             if severed.job(message.message_id).state is State.QUEUED:
-                eventually(lambda: worker.says("forgotten_claims_retaken"), deadline_s=DEADLINE_S)
+                worker.wait_until_it_says("forgotten_claims_retaken")
             assert (severed.job(message.message_id).state, severed.job(message.message_id).attempt) == (State.RUNNING, 1)
             (tmp_path / "go on").touch()
 

@@ -33,7 +33,7 @@ def test_jobs_of_a_frozen_worker_are_run_by_another(quiet: Callboard, tmp_path: 
 
         with quiet.working(threads=2, check=True, **QUICK) as other:
             assert [quiet.until(message).result for message in brought] == list(range(3))
-            assert other.says("messages_of_lost_worker")
+            other.wait_until_it_says("messages_of_lost_worker")
             # As RabbitMQ does itself 25 seconds after the last heartbeat: until then it may give the frozen worker the next message, too.
             close_connections(quiet, f"worker {process}")
             quiet.until(running, State.RUNNING)

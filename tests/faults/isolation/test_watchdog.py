@@ -85,7 +85,7 @@ def test_a_watchdog_that_stands_still_is_replaced(callboard: Callboard) -> None:
 
     [second] = eventually(lambda: [one for one in _watchdogs(pid) if one != first], deadline_s=60, what="another one")
     assert not is_running(first)
-    assert '"watchdog_gone"' in callboard.worker_logs()
+    worker.wait_until_it_says('"watchdog_gone"')
     os.kill(second, signal.SIGKILL)
     eventually(lambda: [one for one in _watchdogs(pid) if one not in (first, second)], deadline_s=60, what="a third")
     assert is_running(pid)

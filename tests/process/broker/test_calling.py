@@ -212,7 +212,7 @@ def test_the_message_in_rabbitmq_is_what_any_dramatiq_program_reads(quiet: Callb
 
 
 def test_a_worker_says_what_it_is_connected_to_without_passwords(callboard: Callboard, worker: Worker) -> None:
-    assert worker.says("worker_serves", f"127.0.0.1:{callboard.node.ports.amqp}/{callboard.vhost}", '"echo"', '"default"')
+    worker.wait_until_it_says("worker_serves", f"127.0.0.1:{callboard.node.ports.amqp}/{callboard.vhost}", '"echo"', '"default"')
     assert callboard.node.password not in worker.text()
 
 

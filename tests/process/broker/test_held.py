@@ -301,7 +301,7 @@ def test_queues_that_a_stock_fleet_left_behind_are_used_as_they_are(quiet: Callb
     with quiet.working() as worker:
         assert quiet.until(actors.echo.send("as it is")).result == "as it is"
         assert quiet.job(actors.echo.send("again").message_id)
-        assert worker.says("queue_differs", "delete the queue")
+        worker.wait_until_it_says("queue_differs", "delete the queue")
 
 
 def _when_kept(callboard: Callboard, message: Message[Any], state: State) -> Job:

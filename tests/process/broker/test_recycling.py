@@ -89,7 +89,7 @@ def test_a_replacement_that_cannot_start_leaves_the_worker_at_work_until_another
         with quiet.database.write() as session:
             session.execute(text("CREATE TRIGGER refused BEFORE INSERT ON workers FOR EACH ROW EXECUTE FUNCTION refuse()"))
         quiet.until(actors.echo.send(1))
-        eventually(lambda: command.says("worker_not_replaced"), deadline_s=DEADLINE_S, what="the replacement fails")
+        command.wait_until_it_says("worker_not_replaced")
 
         assert quiet.job(quiet.until(actors.echo.send(2)).id).attempts[0].worker == first.name
 

@@ -72,7 +72,7 @@ def test_while_no_other_subscription_is_answered_the_old_one_goes_on(quiet: Call
         quiet.until(quiet.submit(actors.echo.message("before")))
         leader.hang()
         waiting = quiet.submit(actors.echo.message("meanwhile"))
-        eventually(lambda: worker.says("subscription_silent"), deadline_s=DEADLINE_S, what="the silence is noticed")
+        worker.wait_until_it_says("subscription_silent")
         eventually(lambda: leader.swallowed, deadline_s=DEADLINE_S, what="another subscription is tried")
 
         leader.let_old_ones_go_on()

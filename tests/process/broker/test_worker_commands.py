@@ -35,7 +35,7 @@ def ask(callboard: Callboard, wish: WorkerCommand | None) -> None:
 
 
 def obeys(callboard: Callboard, command: Command, *words: str) -> None:
-    eventually(lambda: command.says("worker_command", *words), deadline_s=DEADLINE_S, what="the worker follows")
+    command.wait_until_it_says("worker_command", *words)
 
 
 def test_a_quiet_worker_finishes_what_it_runs_takes_nothing_until_it_is_resumed_and_stops_at_once_when_idle(
@@ -135,7 +135,7 @@ def test_a_worker_that_stops_ends_with_its_jobs_and_not_when_its_consumers_look_
     quiet.wait_for(tmp_path / "made")
 
     worker.ask_to_stop()
-    eventually(lambda: worker.says("Shutting down"), deadline_s=DEADLINE_S)
+    worker.wait_until_it_says("Shutting down")
     (tmp_path / "go on").touch()
 
     assert worker.process.wait(DEADLINE_S) == 0

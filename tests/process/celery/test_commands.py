@@ -9,7 +9,6 @@ from tests.harness import fork_server
 from tests.harness.callboard import Callboard
 from tests.harness.commands import DEADLINE_S, Worker
 from tests.harness.services import BrokerNode
-from tests.harness.waiting import eventually
 
 CELERY = ("-m", "src", "celery", "-A", "tests.actors.celery_tasks")
 
@@ -31,9 +30,9 @@ def test_a_worker_with_beat_serves_calls_until_it_is_shut_down(database_url: str
         id = celery("call", "tests.actors.celery_tasks.add", "--args", "[4, 4]", "--queue", "urgent")
         assert celery("result", id) == "8"
         assert celery("inspect", "ping").endswith("    pong\n\n1 node online.")
-        assert worker.says("./run worker --threads 2 --queues default,urgent")
-        assert worker.says("--hostname has no effect")
-        eventually(lambda: worker.says("scheduler_ready"), deadline_s=DEADLINE_S)
+        worker.wait_until_it_says("./run worker --threads 2 --queues default,urgent")
+        worker.wait_until_it_says("--hostname has no effect")
+        worker.wait_until_it_says("scheduler_ready")
 
         celery("control", "shutdown")
         worker.process.wait(DEADLINE_S)

@@ -45,7 +45,7 @@ def test_modules_that_start_threads_get_cells_that_are_started_cold(callboard: C
     job = callboard.ended(id, within_s=60)
 
     assert (job.state, job.result["number"]) == (State.SUCCEEDED, 3), job.error
-    assert "children_start_cold" in callboard.worker_logs()
+    eventually(lambda: "children_start_cold" in callboard.worker_logs(), what="it is logged")
 
 
 def test_a_transactional_isolated_actor_commits_with_its_end_or_not_at_all(served: Callboard) -> None:

@@ -38,9 +38,9 @@ def test_log_lines_of_an_actor_keep_their_order_and_are_visible_while_it_runs(se
     assert said[6:] == [(1, 7, "stdout", "last, without an end")]
     with served.database.read() as session:
         assert [line.number for line in attempt_logs.read(session, job.seq, after=(1, 5))] == [6, 7]
-    printed = served.worker_logs()
-    assert "first, printed" in printed  # and it still goes where it went before
-    assert "second, logged with arguments" in printed
+    # And it still goes where it went before.
+    eventually(lambda: "first, printed" in served.worker_logs())
+    eventually(lambda: "second, logged with arguments" in served.worker_logs())
 
 
 def test_the_log_of_a_short_attempt_is_there_when_its_end_is(served: Callboard) -> None:

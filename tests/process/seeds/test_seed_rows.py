@@ -46,12 +46,12 @@ def test_A3_a_task_prints_its_own_request(callboard: Callboard, worker: Worker) 
 
     name = callboard.job(message.message_id).attempts[0].worker
     assert request == {"id": message.message_id, "actor": "debug_message", "queue": "default", "attempt": 1, "worker": name}
-    eventually(lambda: worker.says("Request: ", message.message_id), deadline_s=DEADLINE_S)
+    worker.wait_until_it_says("Request: ", message.message_id)
 
 
 def test_A4_the_worker_is_one_command_that_says_what_it_serves(callboard: Callboard, worker: Worker) -> None:
     """The worker is one command; it prints what it is connected to, and which actors and queues it serves."""
-    assert worker.says(
+    worker.wait_until_it_says(
         "worker_serves",
         f"127.0.0.1:{callboard.node.ports.amqp}/{callboard.vhost}",
         '"default"',

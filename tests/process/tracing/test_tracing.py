@@ -96,8 +96,12 @@ def test_a_job_is_one_trace_from_the_request_through_its_retry_to_the_job_that_i
     assert second.attributes["callboard.outcome"] == "succeeded"
 
     assert f'href="http://127.0.0.1:16686/trace/{job["trace_id"]}"' in traced.page(f"/jobs/{job['id']}")
-    lines = [json.loads(line) for line in traced.worker_logs().splitlines() if line.startswith("{") and job["id"] in line]
-    assert {line.get("trace_id") for line in lines if line["event"] == "attempt_failed"} == {job["trace_id"]}
+
+    def trace_ids() -> set[str]:
+        lines = [json.loads(line) for line in traced.worker_logs().splitlines() if line.startswith("{") and job["id"] in line]
+        return {line.get("trace_id") for line in lines if line["event"] == "attempt_failed"}
+
+    assert eventually(trace_ids, what="the failure is logged") == {job["trace_id"]}
 
     # Other follow-ups: from a child process, by a callback that the commit of the end submits, as a workflow's
     isolated = traced.run("traced_isolated")
