@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import Connection, Dialect, Engine, event
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
 
 from .engines import UNUSED_S, begin_writing, is_left
+from .write_ahead_log import WriteAheadLog
 
 if TYPE_CHECKING:  # imports psycopg
     from .prepared import Prepared
@@ -45,7 +47,7 @@ Answer = TypeVar("Answer")
 class Direct:
     """One connection. PostgreSQL commits each statement by itself; on SQLite all statements of a `write` form one transaction."""
 
-    __slots__ = ("_channel", "_connection", "_dialect", "_execute", "_flushes", "_prepared", "is_sqlite", "returned")
+    __slots__ = ("_channel", "_connection", "_dialect", "_execute", "_flushes", "_log", "_prepared", "is_sqlite", "returned")
 
     def __init__(self, engine: Engine) -> None:
         try:
@@ -64,6 +66,7 @@ class Direct:
         self._flushes = True
         self.returned = 0.0  # when it was last used, by time.monotonic()
         self._prepared: Prepared | None = None
+        self._log: WriteAheadLog | None = None
         if not self.is_sqlite:
             from .prepared import CAN_PREPARE, Prepared  # imported late: it needs psycopg, 8 MB that SQLite does without
 
@@ -112,10 +115,22 @@ class Direct:
             begin_writing(self._connection.cursor(), lambda: self.fetch("BEGIN IMMEDIATE", {}))
 
     def commit(self) -> None:
-        if self.is_sqlite:
+        """Commit SQLite's transaction, unless that is done."""
+        if self.is_sqlite and self._connection.in_transaction:
             self.fetch("COMMIT", {})
 
+    def flush(self) -> None:
+        """Wait until the disk has everything that is committed. Raises SQLAlchemy's DBAPIError."""
+        if not self.is_sqlite:
+            self.fetch(FLUSH, {})
+            return
+        if self._log is None:
+            self._log = WriteAheadLog(self._execute)
+        _flush(self._log, self._dialect, self._connection)
+
     def close(self) -> None:
+        if self._log is not None:
+            self._log.close()
         if self.is_sqlite:
             self._connection.rollback()  # an unfinished statement would keep the closed connection, and its lock, alive
         self._connection.close()
@@ -146,6 +161,26 @@ def pipeline(connection: Connection, statement: str, parts: Iterable[dict[str, A
         if wrapped.connection_invalidated:
             connection.invalidate(error)
         raise wrapped from error
+
+
+def flush(session: Session) -> None:
+    """Wait until the disk has what others have committed; the session's own transaction goes on. Raises SQLAlchemy's DBAPIError."""
+    connection = session.connection()
+    if connection.dialect.name != "sqlite":
+        connection.exec_driver_sql(FLUSH)
+        return
+    log = WriteAheadLog(connection.exec_driver_sql)
+    try:
+        _flush(log, connection.dialect, connection.connection.dbapi_connection)
+    finally:
+        log.close()
+
+
+def _flush(log: WriteAheadLog, dialect: Dialect, connection: Any) -> None:
+    try:
+        log.flush()
+    except dialect.loaded_dbapi.Error as error:
+        raise as_sqlalchemys(error, "flush", dialect, connection) from error
 
 
 def as_sqlalchemys(error: Any, statement: str, dialect: Dialect, connection: Any) -> DBAPIError:
@@ -180,7 +215,7 @@ class DirectConnections:
         """Run `act` in a transaction and return its result, committed. `act` may run twice, so its writes must be idempotent.
 
         Without `flush`, SQLite may lose the commit in a power failure or host crash, but not when the process is
-        killed.
+        killed; `act` may commit and flush by itself.
         """
         try:
             return self._write(act, flush)

@@ -133,10 +133,10 @@ def _write_alone(submission: Submission) -> Receipt:
     """Write one statement on a connection that may have died unnoticed: repeating it with the same id starts no second job."""
     spans = tracing.active()
     if spans is None:
-        written = get_database().direct.write(partial(submit_alone, submission=submission))
+        written = get_database().direct.write(partial(submit_alone, submission=submission), flush=False)
     else:
         with spans.sending([submission]) as [place]:
-            written = get_database().direct.write(partial(submit_alone, submission=submission, carried=place))
+            written = get_database().direct.write(partial(submit_alone, submission=submission, carried=place), flush=False)
     if written is None:
         with write() as session:
             return submit_many(session, [submission])[0]

@@ -16,8 +16,8 @@ from sqlalchemy.orm import Session
 from ... import audit
 from ...sql.clock import now
 from ...sql.columns import UtcDateTime, to_microseconds
-from ...sql.direct import FLUSH, Direct
-from ...sql.statements import AHEAD_OF_DISK, Batch, is_sqlite
+from ...sql.direct import Direct, flush
+from ...sql.statements import AHEAD_OF_DISK, Batch
 from ...sql.upsert import upsert
 from ...telemetry import tracing
 from ..core.envelopes import Envelope, announce, committed, dumps, encode
@@ -95,8 +95,8 @@ def _submit_many(session: Session, submissions: Sequence[Submission], carried: S
             receipts.append(_earlier(session, submission, row))
     if envelopes:
         announce(session, envelopes)
-    if not all(receipt.created for receipt in receipts) and not is_sqlite(session):
-        session.connection().exec_driver_sql(FLUSH)  # the earlier job's submitter may still be waiting for the disk
+    if not all(receipt.created for receipt in receipts):
+        flush(session)  # the earlier job's submitter may still be waiting for the disk
     if audit.is_under_way():
         for receipt, row in zip(receipts, rows, strict=True):
             audit.about("job", receipt.id, actor=row["actor"])
@@ -110,23 +110,27 @@ def submit_alone(
 ) -> tuple[Receipt, Envelope | None] | None:
     """Insert a job that is_one_statement; hand its envelope over after the commit. None: a key matched an earlier job.
 
-    On return PostgreSQL has it on disk, but a single job's message is sent before: if PostgreSQL is killed in between,
-    the caller gets an error, and the job may have run. Raises JobsError if the message cannot be stored.
+    On return it is on disk, but a single job's message is sent before: if PostgreSQL is killed in between, the caller
+    gets an error, and the job may have run. Raises JobsError if the message cannot be stored.
     """
     global _latest
     present = now()
     row = row_of(submission, present, carried=carried)
     goes = row["state"] == State.QUEUED
     before, _latest = _latest, time.monotonic()
-    # The flush is an extra statement, which would slow down a loop of submissions by a quarter.
-    ahead = goes and not direct.is_sqlite and _latest - before > ALONE_S
+    # PostgreSQL's flush is an extra statement, which would slow down a loop of submissions by a quarter.
+    ahead = direct.is_sqlite or (goes and _latest - before > ALONE_S)
     created = (_INSERT_AHEAD if ahead else _INSERT).execute(direct, [_values(row)], now=to_microseconds(present))
-    envelope = _envelope(created[0][1], row, present) if created and goes else None
-    if ahead and envelope is not None:
-        committed([envelope])
-        direct.fetch(FLUSH, {})
-        envelope = None
-    return (Receipt(row["id"], State(row["state"]), True), envelope) if created else None
+    if not created:
+        return None
+    envelope = _envelope(created[0][1], row, present) if goes else None
+    if ahead:
+        direct.commit()
+        if envelope is not None:
+            committed([envelope])
+            envelope = None
+        direct.flush()
+    return Receipt(row["id"], State(row["state"]), True), envelope
 
 
 def is_one_statement(submission: Submission) -> bool:

@@ -1,12 +1,16 @@
-"""A single job: its message is sent while PostgreSQL still flushes to disk, and its submitter gets the answer after the flush."""
+"""A single job: its message is sent before the disk has its row, and its submitter gets the answer after that."""
 
 from __future__ import annotations
 
+import errno
 import itertools
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select, text
+from sqlalchemy.exc import OperationalError
 
 from src.broker.publish.group_commit import GroupCommit
 from src.jobs import Submission, submit_many
@@ -14,7 +18,9 @@ from src.jobs.core import envelopes
 from src.jobs.core.envelopes import Envelope
 from src.jobs.core.models import Job
 from src.jobs.submit import submission
+from src.jobs.submit.requests import submission_of
 from src.migrations import migrate
+from src.sql import write_ahead_log
 from src.sql.database import Database
 from tests.harness.services import Postgres
 from tests.harness.stores import only_on, using
@@ -96,6 +102,42 @@ def test_a_message_sets_off_when_everybody_sees_its_row(database: Database, monk
         GroupCommit().submit(asked())
 
     assert seen == [1, 2]
+
+
+@only_on("sqlite")
+def test_sqlites_log_is_flushed_between_the_message_and_the_answer(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    happened: list[str] = []
+    sync = write_ahead_log._sync
+
+    def flush(descriptor: int) -> None:
+        happened.append(f"flush {Path(f'/proc/self/fd/{descriptor}').resolve()}")
+        sync(descriptor)
+
+    monkeypatch.setattr(write_ahead_log, "_sync", flush)
+    monkeypatch.setattr(envelopes.publisher, "_part", lambda _: happened.append("message"))
+    log = f"{database.url.database}-wal"
+
+    one, delayed = asked(key="one"), submission_of(asked().message, delay=60_000)
+    for wanted in (one, delayed, one):
+        GroupCommit().submit(wanted)
+
+    assert happened == ["message", *3 * [f"flush {log}"]]
+
+
+@only_on("sqlite")
+def test_a_disk_that_fails_is_told_to_the_submitter(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_descriptor: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(write_ahead_log, "_sync", fail)
+    one = asked(key="one")
+    for _ in range(2):  # the second time its key leads to a row that may not be on disk
+        with pytest.raises(OperationalError, match="disk I/O error"):
+            GroupCommit().submit(one)
+
+    monkeypatch.undo()
+    assert GroupCommit().submit(one).id == one.message.message_id
+    assert stored(database) == 1
 
 
 @postgresql
