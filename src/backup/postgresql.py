@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 from sqlalchemy import URL, text
@@ -117,26 +118,41 @@ def _schema() -> str:
 
 
 def _name(url: URL) -> str:
-    """The libpq connection string without the password: other users can read command lines."""
+    """The libpq connection string without passwords: other users can read command lines."""
     from psycopg.conninfo import make_conninfo  # imported late: 8 MB that SQLite does without
 
-    return make_conninfo("", **conninfo(url))
+    return make_conninfo("", **{name: value for name, value in conninfo(url).items() if name != "sslpassword"})
+
+
+@contextmanager
+def _passwords(url: URL | None) -> Iterator[dict[str, str]]:
+    """Environment variables by which libpq finds the passwords of the URL. Raises BackupError."""
+    password, key_password = (None, None) if url is None else (url.password or url.query.get("password"), url.query.get("sslpassword"))
+    found = {} if password is None else {"PGPASSWORD": str(password)}
+    if url is None or key_password is None:
+        yield found
+        return
+    if "service" in url.query:
+        raise BackupError("CALLBOARD_DATABASE_URL has both service and sslpassword. Move sslpassword into the service file.")
+    # libpq has no variable for the password of a TLS key, but reads any option from the file of a service.
+    with NamedTemporaryFile("w", prefix="callboard-", suffix=".conf") as file:  # only this user can read it
+        file.write(f"[callboard]\nsslpassword={key_password}\n")
+        file.flush()
+        yield {**found, "PGSERVICE": "callboard", "PGSERVICEFILE": file.name}
 
 
 def _run(name: str, arguments: Sequence[str], url: URL | None) -> str:
-    environment = {**os.environ, "LC_ALL": "C.UTF-8"}
-    if url is not None and (password := url.password or url.query.get("password")):
-        environment["PGPASSWORD"] = str(password)
     try:
-        done = subprocess.run(
-            [program(name), *arguments],
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=LONGEST_S,
-        )
+        with _passwords(url) as passwords:
+            done = subprocess.run(
+                [program(name), *arguments],
+                env={**os.environ, "LC_ALL": "C.UTF-8", **passwords},
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=LONGEST_S,
+            )
     except subprocess.TimeoutExpired:
         raise BackupError(f"{name} did not end within {LONGEST_S} s.") from None
     if done.returncode != 0:
