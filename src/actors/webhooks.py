@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+from http import HTTPStatus
 
 import dramatiq
 
@@ -28,21 +29,25 @@ class NotTaken(Exception):
         self.response = response
 
 
+class Gone(NotTaken):
+    """The receiver answered 410: it wants no more deliveries."""
+
+
 @dramatiq.actor(
     queue_name="webhooks",
     internal=True,
     max_retries=9,
     min_backoff=5_000,
     max_backoff=28_800_000,
-    throws=(CallRefused, webhooks.UnknownWebhook),
+    throws=(CallRefused, Gone, webhooks.UnknownWebhook),
     time_limit=60_000,
 )
 def deliver_webhook(id: str) -> str:
     """Deliver an event to a webhook.
 
-    A 2xx response is success; all others are retried, nine times within about a day, or when Retry-After says. A
-    redirect is not followed: it is a failure that names the new address. Signed by Standard Webhooks: HMAC-SHA256 over
-    id, time and body.
+    A 2xx response is success; all others but 410 are retried, nine times within about a day, or when Retry-After says.
+    A redirect is not followed: it is a failure that names the new address. Signed by Standard Webhooks: HMAC-SHA256
+    over id, time and body.
     """
     with read() as session:
         delivery = webhooks.delivery(session, id)
@@ -61,7 +66,7 @@ def deliver_webhook(id: str) -> str:
     answer = f"{got.status} {got.reason}".strip() + (f", it has moved to {got.redirect}" if got.redirect else "")
     _note(id, delivered=200 <= got.status < 300, answer=answer)
     if not 200 <= got.status < 300:
-        raise NotTaken(f"{answer} from {webhook.url}", got)
+        raise (Gone if got.status == HTTPStatus.GONE else NotTaken)(f"{answer} from {webhook.url}", got)
     return answer
 
 

@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from src.actors.ssrf_guard import CallFailed, CallRefused
 from src.actors.webhooks import NotTaken, deliver_webhook
-from src.broker.options.retries import retry_after
+from src.broker.options.retries import decide, retry_after
 from src.jobs import State
 from src.jobs.control import actions, workflows
 from src.jobs.core.models import Job
@@ -175,6 +175,20 @@ def test_a_receiver_that_has_moved_is_a_failure_that_names_the_new_address(datab
     assert (found.state, found.tries) == (Sent.FAILED, 1)
     assert f"it has moved to {server.url}/new" in (found.answer or "")
     assert [path for _, path, _, _ in server.seen] == ["/hook"]
+
+
+def test_a_receiver_that_is_gone_for_good_is_not_asked_again(database: Database, server: Server) -> None:
+    server.answers["/hook"] = lambda handler: handler.say(410, retry_after="90")
+    webhook = hook(database, url=f"{server.url}/hook")
+    with database.write() as session:
+        id = webhooks.ping(session, webhook.id)
+    with pytest.raises(NotTaken, match="410 Gone from") as refused:
+        deliver_webhook.fn(id)
+    decision = decide(deliver_webhook, {}, 0, refused.value)
+    assert (decision.state, decision.reason) == (State.DEAD, "Gone is not retried (throws)")
+    with database.read() as session:
+        found = webhooks.delivery(session, id)
+    assert (found.state, found.answer) == (Sent.FAILED, "410 Gone")
 
 
 def test_a_receiver_says_when_it_wants_to_be_asked_again(database: Database, server: Server) -> None:
