@@ -20,6 +20,7 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import dramatiq
 import hypothesis
 import pytest
 import structlog
@@ -38,6 +39,7 @@ if "TMPDIR" not in os.environ and os.access("/dev/shm", os.W_OK) and shutil.disk
     tempfile.tempdir = None
 os.environ["CALLBOARD_DATA_DIR"] = tempfile.mkdtemp(prefix="callboard-tests-")
 
+from src.jobs.options import message_options  # noqa: E402
 from src.migrations import migrate  # noqa: E402
 from src.settings import Settings, get_settings  # noqa: E402
 from src.sql.database import Database  # noqa: E402  (after the environment is clean)
@@ -83,6 +85,15 @@ def _logs_as_they_were() -> Iterator[None]:
     root.handlers[:] = [one for one in handlers if one in root.handlers]
     root.setLevel(level)
     structlog.configure(**LOGS)
+
+
+@pytest.fixture(autouse=True)
+def _options_as_they_were() -> Iterator[None]:
+    """Put the options of middleware back after a test with a broker of its own: each new broker replaces those that the process knows."""
+    broker, known = dramatiq.broker.global_broker, (message_options._declared, message_options._of_actors)
+    yield
+    if dramatiq.broker.global_broker is broker:  # else the process has got a new broker, whose options stay
+        message_options.declare(*known)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

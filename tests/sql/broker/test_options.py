@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, cast
 
@@ -21,7 +21,6 @@ from tests.actors.endings import once
 from tests.actors.endings import return_values as keep
 from tests.harness.inline import Inline
 from tests.harness.jobs import StillClock, look, message
-from tests.harness.middleware import options_kept
 
 
 def sent(_database: Database, message: Message[Any]) -> str:
@@ -98,15 +97,13 @@ def test_a_later_step_of_a_pipeline_is_checked_before_the_first_one_runs(inline:
 
 
 @pytest.fixture
-def _own_middleware() -> Iterator[None]:
+def _own_middleware() -> None:
     class Colours(Middleware):
         @property
         def actor_options(self) -> set[str]:
             return {"colour"}
 
-    with options_kept():
-        JobsBroker().add_middleware(Colours())
-        yield
+    JobsBroker().add_middleware(Colours())
 
 
 @pytest.mark.usefixtures("_own_middleware")

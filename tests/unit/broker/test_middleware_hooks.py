@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,15 +10,8 @@ from dramatiq.broker import Broker
 from dramatiq.middleware import MiddlewareError
 
 from src.broker.jobs_broker import JobsBroker
-from tests.harness.middleware import options_kept
 
 MESSAGE: Message[Any] = Message("default", "any", (), {}, {})
-
-
-@pytest.fixture(autouse=True)
-def _options_of_this_process() -> Iterator[None]:
-    with options_kept():
-        yield
 
 
 class Noted(Middleware):
