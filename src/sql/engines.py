@@ -42,12 +42,11 @@ class ShrinkingPool(QueuePool):
         idle: Any = self._pool
         with idle.mutex:
             waiting = idle.queue
-            unused = waiting.popleft() if waiting and present - waiting[0].info.get(_RETURNED, present) > UNUSED_S else None
-        if unused is not None:
-            try:
-                unused.close()
-            finally:
-                self._dec_overflow()
+            if not waiting or present - waiting[0].info.get(_RETURNED, present) <= UNUSED_S:
+                return
+            unused = waiting.popleft()
+            self._dec_overflow()  # at once: a thread that finds neither a connection nor room for one waits until another is returned
+        unused.close()
 
 
 _RETURNED = "callboard_returned"
