@@ -54,6 +54,20 @@ def test_a_hook_set_on_one_object_is_called() -> None:
     assert called == [7]
 
 
+def test_a_hook_that_an_applications_middleware_gets_after_the_first_message_is_called() -> None:
+    class Own(Middleware):
+        pass
+
+    broker, own, called = JobsBroker(), Own(), list[int | None]()
+    broker.add_middleware(own)
+    _emit(broker)
+
+    vars(own)["after_enqueue"] = lambda _broker, _message, delay: called.append(delay)
+    _emit(broker, 7)
+
+    assert called == [7]
+
+
 def test_a_signal_that_dramatiq_does_not_know_reaches_middleware_that_has_its_hook() -> None:
     class Own(Middleware):
         heard = False
