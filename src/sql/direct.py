@@ -119,14 +119,19 @@ class Direct:
         if self.is_sqlite and self._connection.in_transaction:
             self.fetch("COMMIT", {})
 
+    def get_ready_to_flush(self) -> None:
+        """Take what `flush()` needs, in a transaction that it is for: a later failure would come after the commit. Raises SQLAlchemy's DBAPIError."""
+        if self.is_sqlite and self._log is None:
+            with _errors_of(self._dialect, self._connection):
+                self._log = WriteAheadLog(self._execute)
+
     def flush(self) -> None:
         """Wait until the disk has everything that is committed. Raises SQLAlchemy's DBAPIError."""
-        if not self.is_sqlite:
+        if self._log is None:
             self.fetch(FLUSH, {})
             return
-        if self._log is None:
-            self._log = WriteAheadLog(self._execute)
-        _flush(self._log, self._dialect, self._connection)
+        with _errors_of(self._dialect, self._connection):
+            self._log.flush()
 
     def close(self) -> None:
         if self._log is not None:
@@ -169,16 +174,18 @@ def flush(session: Session) -> None:
     if connection.dialect.name != "sqlite":
         connection.exec_driver_sql(FLUSH)
         return
-    log = WriteAheadLog(connection.exec_driver_sql)
-    try:
-        _flush(log, connection.dialect, connection.connection.dbapi_connection)
-    finally:
-        log.close()
+    with _errors_of(connection.dialect, connection.connection.dbapi_connection):
+        log = WriteAheadLog(connection.exec_driver_sql)
+        try:
+            log.flush()
+        finally:
+            log.close()
 
 
-def _flush(log: WriteAheadLog, dialect: Dialect, connection: Any) -> None:
+@contextmanager
+def _errors_of(dialect: Dialect, connection: Any) -> Iterator[None]:
     try:
-        log.flush()
+        yield
     except dialect.loaded_dbapi.Error as error:
         raise as_sqlalchemys(error, "flush", dialect, connection) from error
 

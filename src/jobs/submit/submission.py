@@ -120,6 +120,8 @@ def submit_alone(
     before, _latest = _latest, time.monotonic()
     # PostgreSQL's flush is an extra statement, which would slow down a loop of submissions by a quarter.
     ahead = direct.is_sqlite or (goes and _latest - before > ALONE_S)
+    if ahead:
+        direct.get_ready_to_flush()
     created = (_INSERT_AHEAD if ahead else _INSERT).execute(direct, [_values(row)], now=to_microseconds(present))
     if not created:
         return None

@@ -7,6 +7,7 @@ import itertools
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import func, select, text
@@ -22,6 +23,7 @@ from src.jobs.submit.requests import submission_of
 from src.migrations import migrate
 from src.sql import write_ahead_log
 from src.sql.database import Database
+from src.sql.outages import is_outage
 from tests.harness.services import Postgres
 from tests.harness.stores import only_on, using
 from tests.sql.jobs.test_group_commit import stored
@@ -132,11 +134,29 @@ def test_a_disk_that_fails_is_told_to_the_submitter(database: Database, monkeypa
     monkeypatch.setattr(write_ahead_log, "_sync", fail)
     one = asked(key="one")
     for _ in range(2):  # the second time its key leads to a row that may not be on disk
-        with pytest.raises(OperationalError, match="disk I/O error"):
+        with pytest.raises(OperationalError, match="disk I/O error") as failed:
             GroupCommit().submit(one)
+        assert is_outage(failed.value)
 
     monkeypatch.undo()
     assert GroupCommit().submit(one).id == one.message.message_id
+    assert stored(database) == 1
+
+
+@only_on("sqlite")
+def test_a_log_that_cannot_be_opened_is_found_before_there_is_a_job(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any, **__: Any) -> Any:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    database.engine.dispose()  # its connections have opened the log already
+    with monkeypatch.context() as patched:
+        patched.setattr(write_ahead_log, "open", full, raising=False)
+        with pytest.raises(OperationalError, match="Too many open files") as failed:
+            GroupCommit().submit(asked())
+        assert is_outage(failed.value)
+
+    assert stored(database) == 0
+    GroupCommit().submit(asked())
     assert stored(database) == 1
 
 
