@@ -28,17 +28,18 @@ DEFAULT_TIMEOUT = 10_000
 
 
 class Pace(NamedTuple):
-    """Polling intervals: the shortest and the longest, and their ratio to the time waited so far."""
+    """Polling intervals: the first, the shortest and the longest, and their ratio to the time waited so far."""
 
+    first_s: float
     shortest_s: float
     longest_s: float
     patience: float
 
 
 #: a waiter with a notification polls all the same: for ends before it subscribed, and for ends without a notification
-LISTENING = Pace(0.005, 0.5, 1)
-#: detects a result late by at most an eighth of the job's duration
-POLLING = Pace(0.0005, 0.1, 1 / 8)
+LISTENING = Pace(0.01, 0.005, 0.5, 1)
+#: detects a result late by at most an eighth of the job's duration; a job that was just sent has hardly started by the first poll
+POLLING = Pace(0.002, 0.0005, 0.1, 1 / 8)
 #: a second connection that dies within this many seconds means that SQL is away
 DIED_TWICE_S = 0.1
 
@@ -166,6 +167,7 @@ def _wait(id: str, deadline: float | None, listener: Direct | None) -> Ending | 
     begun = time.monotonic()
     pace = POLLING if listener is None else LISTENING
     waiting: Ending | None = None
+    pause = pace.first_s
     while True:
         job = get_database().direct.read(partial(ending, id=id)) if listener is None else result_waiters.note(listener, id)
         if job is None and (whole := _whole(id)) is not None:
@@ -178,13 +180,13 @@ def _wait(id: str, deadline: float | None, listener: Direct | None) -> Ending | 
                 result_waiters.forget(listener, waiting.seq)
             return job if has_ended else None
         waiting = job
-        pause = min(max((present - begun) * pace.patience, pace.shortest_s), pace.longest_s)
         if deadline is not None:
             pause = min(pause, deadline - present)
         if listener is None:
             time.sleep(pause)
         elif (ended := result_waiters.wait(listener, job, pause)) is not None:
             return ended
+        pause = min(max((time.monotonic() - begun) * pace.patience, pace.shortest_s), pace.longest_s)
 
 
 def _whole(id: str) -> str | None:

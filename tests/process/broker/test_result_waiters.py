@@ -34,7 +34,7 @@ postgresql = only_on("postgresql", by="served")
 @pytest.fixture
 def only_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fail if a waiter with a notification polls a second time."""
-    monkeypatch.setattr(results, "LISTENING", Pace(NEVER_S, NEVER_S, 1))
+    monkeypatch.setattr(results, "LISTENING", Pace(NEVER_S, NEVER_S, NEVER_S, 1))
 
 
 def noted(callboard: Callboard, message: Message[Any]) -> int:
