@@ -1,7 +1,7 @@
 """`.venv/bin/python -m bench.ledger VERB --folder FOLDER`: a database with millions of final jobs.
 
 fill fills it in SQL; compare measures drain, submissions and latency beside an empty one; retain drains while retention
-deletes. Without a folder: pin compares an empty database with one in which a transaction has been held open while many
+deletes; plans checks that no hot statement reads more of it than of a small one. Without a folder: pin compares an empty database with one in which a transaction has been held open while many
 jobs were done; soak does so for half an hour.
 """
 
@@ -12,14 +12,14 @@ import os
 import time
 from pathlib import Path
 
-from bench.ledger import comparing, filling, retaining, soaking
+from bench.ledger import comparing, filling, planning, retaining, soaking
 from bench.site import STORES
 from src.scheduling.housekeeping import REST
 
 
 def main() -> None:
     options = _options()
-    {"fill": _fill, "compare": _compare, "retain": _retain, "pin": _pin, "soak": _soak}[options.verb](options)
+    {"fill": _fill, "compare": _compare, "retain": _retain, "plans": _plans, "pin": _pin, "soak": _soak}[options.verb](options)
 
 
 def _fill(options: argparse.Namespace) -> None:
@@ -50,6 +50,13 @@ def _retain(options: argparse.Namespace) -> None:
     )
 
 
+def _plans(options: argparse.Namespace) -> None:
+    jobs, over = planning.over_limit(options.folder, options.store)
+    _print(options, [f"up to job {jobs:,}", *(f"BROKEN {name}: {read} read" for name, read in over.items())])
+    if over:
+        raise SystemExit(1)
+
+
 def _pin(options: argparse.Namespace) -> None:
     sides = comparing.compare_pinned(rounds=options.rounds, jobs=options.drained, steps=options.steps, lives=options.lives)
     _print(options, comparing.report(sides))
@@ -71,7 +78,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m bench.ledger", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("verb", choices=["fill", "compare", "retain", "pin", "soak"])
+    parser.add_argument("verb", choices=["fill", "compare", "retain", "plans", "pin", "soak"])
     parser.add_argument("--store", choices=STORES, default="postgresql")
     parser.add_argument("--folder", type=Path, help="where the databases are, and stay")
     parser.add_argument("--jobs", type=int, default=1_000_000, help="fill: final jobs")
