@@ -153,7 +153,7 @@ def _directly(database: Database, worker: int, jobs: int) -> dict[str, int]:
             assert len(claimed) == len(sent) == jobs
             meter.note("ending", ending(direct, ids[0]))
             meter.note("note", result_waiters.note(direct, ids[0]))
-            meter.note("retake", claims.retake(direct, worker, [(one.seq, one.attempt) for one in claimed]))
+            meter.note("retake", claims.retake(direct, worker, {(one.seq, one.attempt): one.id for one in claimed}))
             meter.note("leased_to", workers.leased_to(direct, worker, claimed_before=now()))
             assert len(meter.note("settle_alone", settle_alone(direct, _ends(claimed), worker_id=worker, worker="here:1"))) == jobs
             result_waiters.forget(direct, claimed[0].seq)

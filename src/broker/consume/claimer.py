@@ -155,7 +155,7 @@ class Claimer:
     def _claimed(self, session: Session | Direct, wanted: list[tuple[str, int]]) -> list[Claimed]:
         claimed = claims.claim(session, self._lease.worker_id, wanted) if wanted else []
         # A killed PostgreSQL forgets claims of jobs that run here. Their messages, delivered again, repeat the claims and start nothing.
-        claimed = [one for one in claimed if (one.seq, one.attempt) not in self._lease.held]
+        claimed = [one for one in claimed if self._lease.held.get((one.seq, one.attempt)) != one.id]
         if claimed:
             self._is_watched = any(one.is_watched for one in claimed)
         return claimed

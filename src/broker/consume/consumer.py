@@ -319,7 +319,7 @@ class QueueConsumer(Consumer):
             self._connection.sleep(next(self._pauses))
             return
         self._pauses = pauses()
-        self._lease.held.update((claimed.seq, claimed.attempt) for claimed, _ in taken.claimed)
+        self._lease.held.update({(claimed.seq, claimed.attempt): claimed.id for claimed, _ in taken.claimed})
         actors = self._claimer.actors
         self._work_queue.put_many(
             [(actors[claimed.actor].priority, Delivery(claimed, arrival, self)) for claimed, arrival in taken.claimed]

@@ -159,9 +159,11 @@ class AttemptRunner:
         session = running.job.open_session
         if session is None:
             return finished
+        if not self.lease.is_of((finished.seq, finished.attempt), finished.id):
+            raise LostLease
         try:
             settled = settle(session, [finished], worker_id=self.lease.worker_id, worker=self.lease.name)
-            if not settled and claims.retake(session, self.lease.worker_id, [(finished.seq, finished.attempt)]):
+            if not settled and claims.retake(session, self.lease.worker_id, {(finished.seq, finished.attempt): finished.id}):
                 settled = settle(session, [finished], worker_id=self.lease.worker_id, worker=self.lease.name)
             if settled:
                 session.commit()

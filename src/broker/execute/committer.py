@@ -128,7 +128,7 @@ class Committer:
         return batch, flushes
 
     def _commit(self, batch: list[Record]) -> None:
-        finished = [end for end, _ in batch if end is not None]
+        finished = [end for end, _ in batch if end is not None and self._lease.is_of((end.seq, end.attempt), end.id)]
         for pause in pauses():
             try:
                 self._settle_all(finished)
@@ -178,7 +178,7 @@ class Committer:
         """Re-claim the jobs of ends that changed nothing: ends whose claim a killed PostgreSQL lost still count."""
         if unmoved:
             with write() as session:
-                retaken = set(claims.retake(session, self._lease.worker_id, [(end.seq, end.attempt) for end in unmoved]))
+                retaken = set(claims.retake(session, self._lease.worker_id, {(end.seq, end.attempt): end.id for end in unmoved}))
                 workers.acquit(session, self._lease.name, [(end.seq, end.attempt) for end in unmoved if end.seq not in retaken])
                 if retaken:
                     again = [end for end in unmoved if end.seq in retaken]
@@ -205,7 +205,8 @@ class Committer:
             log.exception("end_left_to_the_lease", job_id=end.id)
 
     def _acknowledge(self, batch: list[Record]) -> None:
-        self._lease.held.difference_update(delivery.key for _, delivery in batch)
+        for _, delivery in batch:
+            self._lease.release(delivery.key, delivery.claimed.id)
         by_consumer: dict[int, list[Delivery]] = {}
         for _, delivery in batch:
             if not delivery.is_acknowledged:

@@ -25,7 +25,7 @@ class UnheldJobs:
         """Queue the unheld jobs again."""
         limit = now() - timedelta(seconds=get_settings().lease_duration)
         leased = get_database().direct.read(lambda one: workers.leased_to(one, self._lease.worker_id, claimed_before=limit))
-        unheld = leased - self._lease.held
+        unheld = leased - self._lease.held.keys()
         again = unheld & self._found
         self._found = unheld - again
         if again:

@@ -154,7 +154,7 @@ class WorkerProcess:
         """Commit every known end, hand the rest back, and sign off."""
         self.committer.close()
         # Nothing can report any more, so these may be taken over: listed before the children end, whose threads then move on.
-        unfinished = list(self.lease.held | {(attempt.job.seq, attempt.job.attempt) for attempt in list(self.load.running.values())})
+        unfinished = list(self.lease.held.keys() | {(attempt.job.seq, attempt.job.attempt) for attempt in list(self.load.running.values())})
         self.children.close()
         self._closing.set()
         self._thread.join(timeout=5)
@@ -175,7 +175,8 @@ class WorkerProcess:
         if not deliveries:
             return
         # First: as soon as this is committed, the same attempt may be claimed here again.
-        self.lease.held.difference_update(one.key for one in deliveries)
+        for one in deliveries:
+            self.lease.release(one.key, one.claimed.id)
         for pause in pauses():
             try:
                 with write() as session:
@@ -254,7 +255,7 @@ class WorkerProcess:
             "memory_bytes": memory_bytes,
             "refusals": refusals.reasons(),
             # Not during shutdown: jobs that another thread hands back at this moment would be claimed again.
-            "held": lambda: [] if self.load.is_closing else list(self.lease.held),
+            "held": lambda: {} if self.load.is_closing else self.lease.held.copy(),
         }
         # A power failure may undo a heartbeat: nothing depends on an earlier one.
         renewal = get_database().direct.write(lambda one: renew(one, self.lease.worker_id, **state), flush=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from enum import Enum
 
 from sqlalchemy import select, update
@@ -69,24 +69,24 @@ def claim(session: Session | Direct, worker_id: int, wanted: Sequence[tuple[str,
 
 
 _RETAKE = Batch(
-    {"seq": "bigint", "attempt": "int"},
+    {"seq": "bigint", "attempt": "int", "id": "text"},
     f"""
     UPDATE jobs SET state = '{State.RUNNING}', attempt = d.attempt, worker_id = :worker_id, started_at = @(:now), publish_at = NULL, reason = NULL
     FROM {{rows}}
-    WHERE jobs.seq = d.seq AND CASE WHEN jobs.attempt = d.attempt - 1 AND jobs.state = '{State.QUEUED}' THEN true END
+    WHERE jobs.seq = d.seq AND CASE WHEN jobs.attempt = d.attempt - 1 AND jobs.state = '{State.QUEUED}' AND jobs.id = d.id THEN true END
       AND EXISTS (SELECT 1 FROM workers WHERE workers.id = :worker_id AND workers.expires_at > @(:now) AND workers.lost_at IS NULL)
     RETURNING jobs.seq
     """,
 )
 
 
-def retake(session: Session | Direct, worker_id: int, held: Sequence[tuple[int, int]]) -> list[int]:
-    """Claim again the (seq, attempt) this worker holds whose claims the database has lost; return their seqs.
+def retake(session: Session | Direct, worker_id: int, held: Mapping[tuple[int, int], str]) -> list[int]:
+    """Claim again the (seq, attempt) this worker holds, with their ids, whose claims the database has lost; return their seqs.
 
     A killed PostgreSQL loses its last commits that did not wait for the disk. Jobs claimed by others since have a
-    higher attempt or run elsewhere, and stay unchanged.
+    higher attempt or run elsewhere, and stay unchanged. A lost job's number may be another's by now, its id is not.
     """
-    rows = sorted(set(held))
+    rows = [(seq, attempt, id) for (seq, attempt), id in sorted(held.items())]
     return [int(seq) for (seq,) in _RETAKE.execute(session, rows, worker_id=worker_id, now=to_microseconds(now()))] if rows else []
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from ...sql.direct import Direct
@@ -20,10 +20,10 @@ class Renewal(NamedTuple):
     retaken: list[int]  # seqs of held jobs whose claims the database had lost
 
 
-def renew(direct: Direct, worker_id: int, *, held: Callable[[], Sequence[tuple[int, int]]], **state: Any) -> Renewal:
+def renew(direct: Direct, worker_id: int, *, held: Callable[[], Mapping[tuple[int, int], str]], **state: Any) -> Renewal:
     """Renew the lease with this state of the process, and claim again what it holds and the database has lost.
 
-    `held`: its (seq, attempt), read after the lease, so that a job handed back before is not among them.
+    `held`: its (seq, attempt) with their ids, read after the lease, so that a job handed back before is not among them.
     """
     alive = workers.heartbeat(direct, worker_id, **state)
     retaken = claims.retake(direct, worker_id, held()) if alive else []

@@ -127,7 +127,7 @@ class LostClaims(RuleBasedStateMachine):
             here.deliveries[id] = Delivery(one, Arrival(1, 1, False, b""), _Channel())
             here.forgotten.discard(id)
             here.taken_over.discard(id)
-            here.process.lease.held.add((one.seq, one.attempt))
+            here.process.lease.held[one.seq, one.attempt] = one.id
             self.owners[id] = here
 
     @rule(which=WHICH)

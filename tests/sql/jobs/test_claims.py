@@ -241,7 +241,7 @@ def test_a_claim_that_sql_has_forgotten_is_taken_again_by_who_holds_it(database:
     with database.write() as session:
         claims.give_back(session, worker, [(one.seq, one.attempt)])  # as a PostgreSQL leaves it that was killed a moment after the claim
 
-        assert claims.retake(session, worker, [(one.seq, one.attempt)]) == [one.seq]
+        assert claims.retake(session, worker, {(one.seq, one.attempt): one.id}) == [one.seq]
 
     job = look(database, one.id)
     assert (job.state, job.attempt, job.worker_id, job.publish_at) == (State.RUNNING, 1, worker, None)
@@ -258,6 +258,6 @@ def test_a_job_that_was_given_away_or_has_ended_is_not_claimed_again(database: D
     assert claim(database, other, gone.id) is not None
 
     with database.write() as session:
-        assert claims.retake(session, worker, [(one.seq, one.attempt) for one in (gone, done, cancelled)]) == []
+        assert claims.retake(session, worker, {(one.seq, one.attempt): one.id for one in (gone, done, cancelled)}) == []
         time.forward(get_settings().lease_duration + 1)
-        assert claims.retake(session, worker, [(late.seq, late.attempt)]) == []
+        assert claims.retake(session, worker, {(late.seq, late.attempt): late.id}) == []

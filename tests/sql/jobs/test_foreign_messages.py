@@ -76,7 +76,7 @@ def test_a_message_whose_claim_the_database_has_lost_starts_nothing_while_its_jo
     lease = Lease("here:1", hired(database))
     actors = {"add": SimpleNamespace(queue_name="default")}
     here = Claimer(lease, Load(8), "default", actors=actors, policies=Limits().policies)
-    lease.held.add((look(database, running).seq, 1))
+    lease.held[look(database, running).seq, 1] = running
 
     taken = take(here, of(database, running, waiting))
 
