@@ -117,7 +117,7 @@ def _live(session: Session, worker: int) -> None:
 
 
 class _Meter:
-    """What the statements of one direct connection read, by name."""
+    """Counts the entries and rows that the statements of one direct connection read, by name."""
 
     def __init__(self, direct: Direct) -> None:
         self.read: dict[str, int] = {}
@@ -135,7 +135,7 @@ class _Meter:
 
 
 def _directly(database: Database, worker: int, jobs: int) -> dict[str, int]:
-    """What the statements of direct connections read, for so many jobs at once."""
+    """Return the entries and rows that the statements of direct connections read, for so many jobs at once."""
 
     def act(direct: Direct) -> dict[str, int]:
         direct.fetch("BEGIN", {})
