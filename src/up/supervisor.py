@@ -23,7 +23,7 @@ from .parts.preloaded import Preloaded, Run
 from .parts.terminal import lasting
 from .parts.watching import TrialImport, Watch
 from .rabbitmq.node import NodeError
-from .starting import Start, Stopped
+from .starting import READINESS, READY_TIMEOUT, Start, Stopped
 
 if TYPE_CHECKING:
     from .parts.reloading import Reload
@@ -95,7 +95,8 @@ class Supervisor:
                 here.report_change(part)
         if changed:
             here.write(here.state)
-        here.reap_orphans(() if self._watch is None else self._watch.pids)
+        others = [each.pids for each in (self._watch, self._reload) if each is not None]
+        here.reap_orphans(set().union(*others))
 
     def _look_at_sources(self) -> None:
         here = self.installation
@@ -106,7 +107,13 @@ class Supervisor:
                 self._reload.abandon()
             from .parts.reloading import Reload  # imported late: it needs SQL, and only a reload does
 
-            self._reload = Reload(here.parts, self._watch.changed, since=self._watch.changed_at, report=here.report)
+            self._reload = Reload(
+                here.parts,
+                self._watch.changed,
+                since=self._watch.changed_at,
+                report=here.report,
+                ask_web=lambda: here.launcher.call(f"{READINESS}:wait_for_web", here.state.url, READY_TIMEOUT),
+            )
         elif self._watch is not None and self._watch.pids:
             from .parts import reloading as _needed_soon  # noqa: F401 - while another process imports the saved code
         if self._reload is not None:

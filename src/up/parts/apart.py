@@ -40,6 +40,11 @@ class Apart:
         os.close(answers)
         self._process = Forked(pid)
 
+    @property
+    def pids(self) -> set[int]:
+        """The process id of the call, if it has a process."""
+        return {self._process.pid} if self._function is None else set()
+
     def is_over(self, within_s: float) -> bool:
         """Wait for the result for so many seconds at most; True if it exists."""
         return self._function is not None or bool(select.select([self._answer], [], [], within_s)[0])

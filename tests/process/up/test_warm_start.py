@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -113,6 +114,8 @@ def test_a_reload_forks_new_code_and_there_is_a_worker_at_each_moment(tmp_path: 
     with running(tmp_path, "--watch", CALLBOARD_ACTORS=f"{module.parent}/") as house:
         log = house.data / "logs" / "up.log"
         [before] = house.pids("worker")
+        person = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+        person.open(house.link(), timeout=60).close()
         module.write_text("import dramatiq\n\n@dramatiq.actor\ndef greet_again() -> None: ...\n")
         living = set()
 
@@ -123,6 +126,9 @@ def test_a_reload_forks_new_code_and_there_is_a_worker_at_each_moment(tmp_path: 
 
         eventually(is_reloaded, deadline_s=60, what="the new code serves")
 
+        for _ in range(10):  # of each process of the front end
+            with person.open(f"{house.status['url']}/actors/greet_again", timeout=60) as form:
+                assert form.status == 200
         assert living == {True}
         assert "1 new actor (greet_again), 1 removed actor (greet) in" in log.read_text()
         assert titles(house)["worker"] == "callboard worker-1"
