@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from bench.memory_bounds import MOST_MB
+from bench.memory_bounds import MOST_MB, RELOADED_MB
 from tests.harness import ROOT
 from tests.harness.stores import STORES
 
@@ -24,3 +24,4 @@ def test_no_process_exceeds_its_bound(name: str) -> None:
 def test_the_bounds_are_those_of_the_documentation() -> None:
     rows = [line.split("|")[1:3] for line in (ROOT / "docs/reference/memory.md").read_text().splitlines() if line.startswith("| `")]
     assert {name.strip().strip("`"): int(bound.split()[0]) for name, bound in rows} == MOST_MB
+    assert f"{RELOADED_MB} MB after a reload" in rows[0][1]

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from bench.idle import pss_mb
+from bench.memory_bounds import RELOADED_MB
 from src.broker.isolate import process_tree
 from src.up.data import process_identity
 from src.up.data.data_folder import Folder
@@ -130,6 +132,8 @@ def test_a_reload_forks_new_code_and_there_is_a_worker_at_each_moment(tmp_path: 
             with person.open(f"{house.status['url']}/actors/greet_again", timeout=60) as form:
                 assert form.status == 200
         assert living == {True}
+        [supervisor] = house.pids("supervisor")
+        assert pss_mb(supervisor) < RELOADED_MB
         assert "1 new actor (greet_again), 1 removed actor (greet) in" in log.read_text()
         assert titles(house)["worker"] == "callboard worker-1"
         assert house.pids("worker") != [before]
