@@ -15,6 +15,7 @@ from ..audit import retention as audit_retention
 from ..broker.core.background import Turns
 from ..broker.core.supervision import Supervised
 from ..broker.options import periodic
+from ..broker.process import memory
 from ..jobs.alerts import alerts
 from ..jobs.attempts import stacks
 from ..jobs.batches import batches
@@ -110,7 +111,7 @@ def register(broker: Broker, make: Maker, stopping: Event) -> None:
 
 
 def tidy(sweep: Sweep | None = None, stopping: Event | None = None) -> None:
-    """Delete expired rows in short transactions, and check the database's clock. `sweep`: where retention goes on."""
+    """Delete expired rows in short transactions, check the database's clock, and give freed memory back. `sweep`: where retention goes on."""
     try:
         get_database().check_clock()
         for prune in (
@@ -124,6 +125,7 @@ def tidy(sweep: Sweep | None = None, stopping: Event | None = None) -> None:
         with guarded("not_kept_up", what=actor_weeks.__name__):
             _keep_up(actor_weeks.fill, actor_weeks.AT_ONCE)
         _prune(sweep or Sweep(), stopping or Event())
+        memory.give_back()
     except Exception as error:
         if not is_outage(error):
             raise

@@ -37,7 +37,7 @@ from ..execute.committer import Committer
 from ..execute.executor import Executor
 from ..isolate.child_pool import ChildPool, ForkedServer
 from ..options.limits import Limits
-from .memory import resident_bytes
+from .memory import GiveBack, resident_bytes
 from .recycling import BY, Recycling
 from .running_attempts import RunningAttempts
 from .status_page import StatusPage
@@ -82,6 +82,7 @@ class WorkerProcess:
         self._end = end  # shuts this process down gracefully; None: the process is not ours to end
         self._causes = LogThrottle()
         self._recycling = recycling or Recycling()
+        self._give_back = GiveBack()
         self._progress = Progress()
         self._check: Callable[[float], None] = lambda _elapsed_s: None
         self._consumers: list[QueueConsumer] = []
@@ -243,6 +244,7 @@ class WorkerProcess:
     def _heartbeat(self) -> None:
         asked = time.monotonic()
         get_database().check_clock()  # first: a lease by a wrong clock may have expired when it is written
+        self._give_back.if_due()
         memory_bytes = resident_bytes()
         recycled = self._recycling.due(memory_bytes=memory_bytes, jobs=self.load.done) if self._command is None else ""
         if recycled:
