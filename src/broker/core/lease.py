@@ -34,7 +34,7 @@ class Lease:
     def release(self, key: tuple[int, int], id: str) -> None:
         """Record that the end of this job is committed, or that it was handed back."""
         if self.held.get(key) == id:
-            del self.held[key]
+            self.held.pop(key, None)
 
     def renew(self, asked: float) -> None:
         """Record a renewal by SQL that was requested at `asked` (time.monotonic())."""
