@@ -20,7 +20,9 @@ def over_limit(folder: Path, store: str) -> tuple[int, dict[str, int]]:
         if store == "sqlite":
             url = f"sqlite:///{folder / filling.FILE}"
         else:
-            url = opened.enter_context(filling.server(folder)).replace("postgresql:", "postgresql+psycopg:")
+            served = opened.enter_context(filling.server(folder))
+            filling.finish_postgresql(served)  # without autovacuum, the index entries of jobs drained before are still there
+            url = served.replace("postgresql:", "postgresql+psycopg:")
         database = Database(url)
         opened.callback(database.engine.dispose)
         worker = hired(database)
