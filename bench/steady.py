@@ -38,9 +38,9 @@ def steady(site: Site, seconds: float) -> list[float]:
 def _lived(worker: int) -> float:
     """Seconds that a job took to be submitted, claimed and ended: a commit each, as workers make them."""
     write, begun = get_database().direct.write, time.perf_counter()
-    receipt = write(partial(submit_alone, submission=Submission(measured.once.message("steady"))))
+    receipt = write(partial(submit_alone, submission=Submission(measured.once.message("steady"))), flush=False)
     assert receipt is not None
-    [claimed] = write(partial(claims.claim, worker_id=worker, wanted=[(receipt[0].id, 1)]))
+    [claimed] = write(partial(claims.claim, worker_id=worker, wanted=[(receipt[0].id, 1)]), flush=False)
     present = to_microseconds(now())
     end = Finished(
         seq=claimed.seq, id=claimed.id, attempt=1, state=State.SUCCEEDED, outcome=Outcome.SUCCEEDED, started_us=present, finished_us=present,
