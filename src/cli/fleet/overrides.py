@@ -124,7 +124,7 @@ def _limit(setting: str, text: str) -> Any:
         return None
     if setting == "rate_limit":
         return text
-    if not text.isdecimal():
+    if not text.isdecimal() or len(text) > 9:
         raise UpError(f"--concurrency: {text!r} is not a number, none or code.")
     return int(text)
 

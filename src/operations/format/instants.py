@@ -15,6 +15,8 @@ from ...settings import get_settings
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 #: earliest time accepted
 FIRST = datetime(1970, 1, 1, tzinfo=UTC)
+#: years after which no instant is accepted
+LAST_YEAR = 9000
 
 
 def parse_duration(value: str | float) -> timedelta:
@@ -39,11 +41,13 @@ def parse_instant(text: str) -> datetime:
         raise ValueError("Give a time such as 2030-12-31T18:00:00Z.") from None
     if instant.tzinfo is None:
         raise ValueError("Give the time zone too, e.g. 2030-12-31T18:00:00Z.")
+    if instant.year > LAST_YEAR:  # in some time zones the end of 9999 is in a year that Python does not have
+        raise ValueError(f"Give a time up to the year {LAST_YEAR}.")
     try:
         # Clamp: arithmetic near year 1 overflows.
         return max(instant.astimezone(UTC), FIRST)
     except OverflowError:
-        raise ValueError("Give a time between the years 1 and 9999.") from None
+        return FIRST
 
 
 def zoned(text: str, zone: str = "") -> str:

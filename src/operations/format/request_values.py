@@ -67,6 +67,14 @@ def read(kind: type[Body], document: Any) -> Body:
         raise InvalidArguments("; ".join(f"{name}: {text}" for name, text in problems.items()), errors=problems) from None
 
 
+def read_number(field: str, text: str, *, most: int) -> int:
+    """The number of a field, from 1 to `most`. Raises JobsError naming the field."""
+    # At most nine digits: int() refuses thousands of them, and zeros in front must not hide how large it is.
+    if not text.isdecimal() or not text.isascii() or len(text) > 9 or not 1 <= int(text) <= most:
+        raise JobsError(f"{field} must be between 1 and {most}.", field=field)
+    return int(text)
+
+
 def ahead(field: str, value: str | float | None) -> datetime | None:
     """The time of a field given as a time or as a duration from now."""
     if value is None:

@@ -15,7 +15,7 @@ from ...jobs.core.errors import InvalidArguments, JobsError
 from ...operations.format.document_fields import Instant
 from ...operations.format.instants import parse_instant, write_instant
 from ...operations.format.json_documents import MASK
-from ...operations.format.request_values import RequestBody, example
+from ...operations.format.request_values import RequestBody, example, read_number
 from ...operations.people.roles import Role
 from ...operations.schedules import schedule_documents as documents
 from ...operations.schedules import schedule_request
@@ -236,11 +236,11 @@ def backfill_schedule(id: Id) -> Answer[Backfilled]:
 @allow(Role.VIEWER)
 def schedule_ticks(id: Id) -> Answer[TicksPage]:
     """List a schedule's ticks, newest first, in pages."""
-    before = request.args.get("before")
+    before, limit = request.args.get("before"), read_number("limit", request.args.get("limit", "50"), most=PAGE_LIMIT)
     with database.read() as session:
         found = queries.find(session, id)
         states = documents.tick_states(request.args.getlist("state"))
-        page = queries.history(session, found.id, states=states, before=_instant("before", before) if before else None, limit=_limit())
+        page = queries.history(session, found.id, states=states, before=_instant("before", before) if before else None, limit=limit)
     return answer({"ticks": [documents.run(each) for each in page.runs], "next": write_instant(page.next)})
 
 
@@ -260,10 +260,3 @@ def _instant(field: str, text: str) -> datetime:
         return parse_instant(text)
     except ValueError as error:
         raise JobsError(str(error), field=field) from None
-
-
-def _limit() -> int:
-    text = request.args.get("limit", "50")
-    if not text.isdecimal() or not text.isascii() or not 1 <= int(text[:9]) <= PAGE_LIMIT:
-        raise JobsError(f"limit must be between 1 and {PAGE_LIMIT}.", field="limit")
-    return int(text)

@@ -8,9 +8,10 @@ from flask import Response, request
 from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 
 from ...jobs.core import values
-from ...jobs.core.errors import InvalidArguments, JobsError
+from ...jobs.core.errors import InvalidArguments
 from ...operations.format.json_documents import dump
 from ...operations.format.list_filters import PAGE_LIMIT
+from ...operations.format.request_values import read_number
 from ...settings import get_settings
 
 Document = TypeVar("Document")
@@ -72,10 +73,7 @@ def _field(path: tuple[str | int, ...]) -> str:
 
 def read_limit() -> int:
     """The requested page size."""
-    text = request.args.get("limit", "50")
-    if not text.isdecimal() or not 1 <= int(text[:9]) <= PAGE_LIMIT:
-        raise JobsError(f"limit must be between 1 and {PAGE_LIMIT}.", field="limit")
-    return int(text)
+    return read_number("limit", request.args.get("limit", "50"), most=PAGE_LIMIT)
 
 
 class Answer(Response, Generic[Document]):

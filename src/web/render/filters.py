@@ -168,4 +168,7 @@ def management_url() -> str:
 
 
 def _local(value: datetime) -> datetime:
-    return value.astimezone(cookies.zone())
+    try:
+        return value.astimezone(cookies.zone())
+    except OverflowError:  # at the end of the year 9999, which a job's `expires` from Python may have
+        return value

@@ -18,6 +18,7 @@ from ....sql.clock import now
 from ...format import time_ranges
 from ...format.document_fields import Instant
 from ...format.instants import write_instant
+from ...format.request_values import read_number
 from ...format.time_ranges import TimeRange
 
 #: range of a bill by default, and its days at most
@@ -74,9 +75,8 @@ def read_period(given: Mapping[str, str], zone: str) -> TimeRange:
         return time_ranges.parse(given, now(), zone)
     if not (days := given.get("days")):
         return time_ranges.parse({"range": DEFAULT}, now(), zone)
-    if not days.isdecimal() or not days.isascii() or not 1 <= int(days[:9]) <= MOST_DAYS:
-        raise JobsError(f"days must be between 1 and {MOST_DAYS}.", field="days")
-    return time_ranges.parse({"from": write_instant(now() - timedelta(days=int(days)))}, now(), zone)
+    begin = now() - timedelta(days=read_number("days", days, most=MOST_DAYS))
+    return time_ranges.parse({"from": write_instant(begin)}, now(), zone)
 
 
 def document(session: Session, by: By, period: TimeRange) -> UsageDocument:
