@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 from typing import Any, ClassVar
@@ -68,12 +68,20 @@ class Signature(Parameters):
         if unkeepable := self.files & self.secrets:
             # References to files are found by scanning rows, which cannot look into sealed values.
             raise invalid(dict.fromkeys(unkeepable, "A file and a secret cannot be in one parameter: make two of it in the code."))
+        self.refuse_masks(args, kwargs)
         values = self._opened(self._bind(args, kwargs))
         for name, given in values.items():
             self._require_keepable(name, given)
         accepted = self._validated(values)
         stored = {name: self._stored_form(name, value, values[name]) for name, value in accepted.items() if name in values}
         return self._lay_out(stored | self._each_secret(stored, self._sealed), args, kwargs)
+
+    def refuse_masks(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+        """Raise InvalidArguments for a secret that is only its mask, sent back as a page or the API has shown it."""
+        given = self.by_name(args, kwargs)
+        masked = [name for name in self.secrets if masking.MASK in (given.get(name), *_each(given.get(name)))]
+        if masked:
+            raise invalid(dict.fromkeys(masked, "The dots hide a secret: enter it again."))
 
     def coerce(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Arguments:
         """Convert stored JSON to the declared Python types for the call; raises InvalidArguments if it no longer fits."""
@@ -331,3 +339,8 @@ def _awaits_result(value: Any) -> bool:
         return any(True for _ in placeholders.names(value))
     except ValueError:
         return False
+
+
+def _each(value: Any) -> Iterable[Any]:
+    """Values of *args and **kwargs."""
+    return value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()

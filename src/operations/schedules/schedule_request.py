@@ -80,6 +80,8 @@ class ScheduleBody(Times):
                 permissions.require(name)
                 permissions.require_submit(name)
         problems: dict[str, str] = {}
+        if self.name.isascii() and self.name.isdecimal():
+            problems["name"] = "A number is the id of a schedule: add a word to the name."
         times = _collect(problems, lambda: _times(self), {})
         grace_s = _collect(problems, lambda: _seconds("grace", self.grace), 0)
         expected = _collect(problems, lambda: _expected(self.expect_success), {})

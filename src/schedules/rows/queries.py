@@ -86,12 +86,15 @@ def every(session: Session) -> list[Schedule]:
 
 
 def find(session: Session, which: int | str) -> Schedule:
-    """Return the schedule of this id, or of this name; raises UnknownSchedule."""
+    """Return the schedule of this id, or of this name; raises UnknownSchedule.
+
+    A number is an id, and never a name: which schedule it means must not depend on those that a session may see.
+    """
     text = str(which)
-    found = None
-    if text.isascii() and text.isdecimal() and len(text) < 16:
-        found = session.get(Schedule, int(text))
-    found = found or session.execute(select(Schedule).where(Schedule.name == text)).scalars().first()
+    if text.isascii() and text.isdecimal():
+        found = session.get(Schedule, int(text)) if len(text) < 16 else None
+    else:
+        found = session.execute(select(Schedule).where(Schedule.name == text)).scalars().first()
     if found is None:
         raise UnknownSchedule(f"There is no schedule {text!r}. ./run schedules and GET /api/v1/schedules list them.", field="id")
     return found

@@ -15,7 +15,6 @@ from ...operations.arguments.field import PRESENT, Field, Kind, every
 from ...operations.arguments.fields import fields_of
 from ...operations.arguments.reading import read
 from ...operations.format.json_documents import MASK
-from ...operations.jobs.requests.job_request import checked
 
 #: limits of a file: one transaction submits all its rows
 MAX_BYTES = 8 * 1024 * 1024
@@ -107,7 +106,7 @@ class Sheet:
         reading = read(self._fields, sent)
         problems = {**reading.errors, **problems}
         try:
-            args, kwargs = checked(self._signature, *self._signature.arrange(reading.values))
+            args, kwargs = self._signature.check(*self._signature.arrange(reading.values))
         except InvalidArguments as error:
             # Keep the first error of a column: "missing" is only a consequence of "unreadable".
             problems = {**at_places(self._fields, error), **problems}

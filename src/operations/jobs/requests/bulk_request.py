@@ -53,8 +53,10 @@ def within(verb: Verb, query: Query) -> Query:
     """The query without actors whose `submit_role` is above the caller's role."""
     if verb in (Verb.CANCEL, Verb.DISCARD):
         return query
-    left_out = [f"-actor:{quote(name)}" for name in permissions.beyond()]
-    return parse(" ".join([query.text, *(each for each in left_out if each not in query.text)]).strip())
+    # By terms: as text, `-actor:mul` is also in `-actor:mul2` and in quoted words.
+    left_out = {term.values for term in query.terms if term.is_not and term.name == "actor"}
+    missing = [f"-actor:{quote(name)}" for name in permissions.beyond() if (name,) not in left_out]
+    return parse(" ".join([query.text, *missing]).strip())
 
 
 def select(session: Session, verb: Verb, query: Query) -> Selection:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -14,7 +14,6 @@ from ....jobs.core.models import Job
 from ....jobs.options.job_options import JobOptions, given
 from ....jobs.submit.submission import new_id
 from ....jobs.workflows.submission import PlannedStep
-from ...format.json_documents import MASK
 from ...people import permissions
 from ...people.caller import Caller
 from .. import actor_catalogue
@@ -37,7 +36,7 @@ def check(wanted: JobRequest, *, by: Caller, source: Literal["form", "api"]) -> 
     """Build the submission of a request; raises UnknownActor, InvalidArguments or another JobsError naming the field."""
     actor = actor_catalogue.submittable(wanted.actor)
     permissions.require_submit(wanted.actor)
-    args, kwargs = checked(Signature.of(actor), wanted.args, wanted.kwargs or {})
+    args, kwargs = Signature.of(actor).check(wanted.args, wanted.kwargs or {})
     message = actor.message_with_options(args=tuple(args), kwargs=kwargs)
     return Submission(
         replace(message, message_id=new_id(), queue_name=queue(wanted.queue or actor.queue_name)),
@@ -53,23 +52,8 @@ def check_edit(job: Job, change: Edit) -> Edit:
         return change
     actor = actor_catalogue.submittable(job.actor or "")
     permissions.require_submit(actor.actor_name)
-    args, kwargs = checked(Signature.of(actor), change.args or (), change.kwargs or {})
+    args, kwargs = Signature.of(actor).check(change.args or (), change.kwargs or {})
     return replace(change, args=args, kwargs=kwargs)
-
-
-def checked(signature: Signature, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
-    """Validate the arguments; raises InvalidArguments, also for a masked secret that was sent back."""
-    given = signature.by_name(args, kwargs)
-    masked = [name for name in signature.secrets if MASK in (given.get(name), *_each(given.get(name)))]
-    if masked:
-        errors = dict.fromkeys(masked, "The dots hide a secret: enter it again.")
-        raise InvalidArguments("; ".join(f"{name}: {text}" for name, text in errors.items()), errors=errors)
-    return signature.check(args, kwargs)
-
-
-def _each(value: Any) -> Iterable[Any]:
-    """Values of *args and **kwargs."""
-    return value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
 
 
 def check_step(step: PlannedStep) -> Submission:
@@ -78,6 +62,7 @@ def check_step(step: PlannedStep) -> Submission:
     signature = Signature.of(actor_catalogue.submittable(message.actor_name))
     permissions.require_submit(message.actor_name)
     if step.submission.takes_results:
+        signature.refuse_masks(message.args, message.kwargs)
         misfit = signature.fits(message.args, message.kwargs)
         if misfit is not None:
             raise InvalidArguments(f"step {step.name}: {misfit}", errors={f"{step.name}.args": misfit})

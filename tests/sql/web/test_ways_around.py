@@ -1,0 +1,75 @@
+"""Ways around a right: names that are numbers, queries that only contain an exclusion, masks sent back as secrets."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from urllib.parse import urlencode
+
+import pytest
+from sqlalchemy import select
+
+import tests.actors.web  # noqa: F401 - its actors
+from src.jobs.core.models import Job
+from src.jobs.submit import defaults
+from src.operations.people.roles import Role
+from src.schedules.rows.models import Schedule
+from src.sql.database import read, write
+from tests.harness.site import Site
+from tests.sql.web.test_bulk import fill
+
+DOTS = "••••••"
+
+
+def test_a_schedule_named_like_anothers_number_gives_no_right_to_that_one(site: Site) -> None:
+    admin, limited = site.program(Role.ADMIN), site.program(Role.OPERATOR, actors=["add"])
+    theirs = admin.post("/api/v1/schedules", {"name": "theirs", "actor": "mul", "args": [1, 2], "cron": "0 3 * * *"}).get_json()["id"]
+    named = {"name": str(theirs), "actor": "add", "args": [1, 2], "cron": "0 3 * * *"}
+    assert limited.post("/api/v1/schedules", named).status_code == 422
+    mine = limited.post("/api/v1/schedules", {**named, "name": "mine"}).get_json()["id"]
+    assert limited.patch(f"/api/v1/schedules/{mine}", {"name": str(theirs)}).status_code == 422
+    with write() as session:  # of a release that accepted such names
+        session.get_one(Schedule, mine).name = str(theirs)
+
+    for verb in ("pause", "resume", "run-now"):
+        assert limited.post(f"/api/v1/schedules/{theirs}/{verb}").status_code == 404, verb
+    span = {"from": "2030-01-01T00:00:00Z", "to": "2030-01-02T00:00:00Z"}
+    assert limited.post(f"/api/v1/schedules/{theirs}/backfill", span).status_code == 404
+    assert limited.patch(f"/api/v1/schedules/{theirs}", {"pause_after": 3}).status_code == 404
+    assert limited.delete(f"/api/v1/schedules/{theirs}").status_code == 404
+    assert admin.get(f"/api/v1/schedules/{theirs}").get_json()["name"] == "theirs"
+    with read() as session:
+        assert session.execute(select(Job)).first() is None
+
+
+@pytest.mark.parametrize("query", ["state:dead -actor:add2", 'state:dead -"x -actor:add"', "state:dead -actor:add,mul"])
+def test_an_exclusion_that_a_query_only_seems_to_have_is_added(site: Site, query: str) -> None:
+    fill(1)
+    before = defaults.of("add")
+    defaults.declare("add", replace(before, submit_role="admin"))
+    try:
+        seen = site.program(Role.OPERATOR).get(f"/api/v1/jobs/many?{urlencode({'verb': 'retry', 'q': query})}")
+    finally:
+        defaults.declare("add", before)
+
+    assert (seen.status_code, seen.get_json()["count"]) == (200, 0)
+
+
+def test_the_dots_of_a_secret_are_stored_nowhere(site: Site) -> None:
+    program = site.program(Role.ADMIN)
+    rest = {"actor": "unlock", "cron": "0 3 * * *"}
+    for arguments in ({"kwargs": {"key": DOTS, "login": None}}, {"args": [DOTS, None]}):
+        assert "hide a secret" in program.post("/api/v1/schedules", {"name": "dots", **rest, **arguments}).text
+        step = {"name": "one", "actor": "unlock", **arguments}
+        assert "hide a secret" in program.post("/api/v1/workflows", {"name": "w", "steps": [step]}).text
+        after = {**step, "name": "two", "after": ["one"]}
+        assert (
+            "hide a secret"
+            in program.post(
+                "/api/v1/workflows", {"name": "w", "steps": [{**step, "actor": "add", "args": [1, 2], "kwargs": {}}, after]}
+            ).text
+        )
+
+    made = program.post("/api/v1/schedules", {"name": "real", **rest, "args": ["s3cret", None]})
+    assert made.status_code == 201, made.text
+    changed = program.patch(f"/api/v1/schedules/{made.get_json()['id']}", {"args": [], "kwargs": {"key": DOTS, "login": None}})
+    assert changed.status_code == 422, changed.text
