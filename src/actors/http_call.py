@@ -75,9 +75,10 @@ def call_http(
     """
     given = {name: value if isinstance(value, str) else value.get_secret_value() for name, value in (headers or {}).items()}
     if authorization is not None:
+        given = {name: value for name, value in given.items() if name.lower() != "authorization"}
         given["Authorization"] = authorization.get_secret_value()
-    if current_job:
-        given.setdefault("Idempotency-Key", current_job.id)  # lets the server recognise a repetition after a crash
+    if current_job and "idempotency-key" not in {name.lower() for name in given}:
+        given["Idempotency-Key"] = current_job.id  # lets the server recognise a repetition after a crash
     answer = call(Request(method, url, given, body.encode()), allowed=get_settings().http_allow, timeout_s=timeout_s, max_bytes=max_bytes)
     error = HttpError(answer)
     if answer.status >= 500 or answer.status in (408, 421, 425, 429) or (answer.status == 413 and retry_after(error) is not None):

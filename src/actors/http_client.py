@@ -19,6 +19,7 @@ from typing import Any
 from urllib.parse import SplitResult, quote, urljoin, urlsplit
 
 from .. import __version__
+from ..formats.domain_names import in_ascii
 from .ssrf_guard import CallFailed, CallRefused, reachable
 
 MOST_REDIRECTS = 5
@@ -133,13 +134,9 @@ def _printable(text: str) -> str:
 
 def _exchange(connection: _Pinned, request: Request, parts: SplitResult, *, max_bytes: int, is_cut: bool) -> Answer:
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    headers = {
-        "User-Agent": f"callboard/{__version__}",
-        "Accept": "*/*",
-        "Accept-Encoding": "identity",
-        **request.headers,
-        "Connection": "close",
-    }
+    given = {name.lower() for name in request.headers}
+    stock = {"User-Agent": f"callboard/{__version__}", "Accept": "*/*", "Accept-Encoding": "identity"}
+    headers = {**{name: value for name, value in stock.items() if name.lower() not in given}, **request.headers, "Connection": "close"}
     hung_up: OSError | None = None
     try:
         connection.request(request.method, path, body=request.body or None, headers=headers)
@@ -230,10 +227,10 @@ def _parts(url: str) -> SplitResult:
 
 
 def _ascii_host(host: str) -> str:
-    try:
-        return "" if host.isascii() else f" and the host as {host.encode('idna').decode()}"
-    except UnicodeError:
+    plain = in_ascii(host)
+    if plain == host:
         return ""
+    return f" and the host as {'it is registered: xn--…' if plain is None else plain}"
 
 
 def _check_headers(headers: Mapping[str, str]) -> None:
@@ -242,6 +239,8 @@ def _check_headers(headers: Mapping[str, str]) -> None:
             raise CallRefused(f"headers: {name!a:.100} cannot be set")
         if not _HEADER_VALUE.fullmatch(value):
             raise CallRefused(f"headers: the value of {name} must be one line of Latin characters")
+    if len({name.lower() for name in headers}) < len(headers):
+        raise CallRefused("headers: one name is given twice, with other capital letters")
 
 
 def _redirected(request: Request, answer: Answer, url: str) -> Request:

@@ -7,6 +7,7 @@ from email import policy
 from email.errors import HeaderParseError
 from email.headerregistry import Address
 
+from ..formats.domain_names import in_ascii
 from .errors import LetterError
 
 #: forbidden in headers: a line break would allow header injection
@@ -41,10 +42,8 @@ def parse_address(text: str, field: str) -> Address:
 
 
 def _ascii_domain(domain: str, text: str, field: str) -> str:
-    try:
-        plain = domain if domain.isascii() else domain.encode("idna").decode()
-    except UnicodeError:
-        plain = ""
-    if not _DOMAIN.fullmatch(plain):
-        raise LetterError(f"{field}: {domain!r:.80} in {text!r:.80} is not a domain name", field=field)
+    plain = in_ascii(domain)
+    if plain is None or not _DOMAIN.fullmatch(plain):
+        cure = "" if domain.isascii() else "; write it in ASCII, as it is registered: xn--…"
+        raise LetterError(f"{field}: {domain!r:.80} in {text!r:.80} is not a domain name{cure}", field=field)
     return plain

@@ -94,16 +94,19 @@ def requeue(*, name: str, data: Path | None) -> None:
 
 @click.command()
 @click.argument("name", metavar="QUEUE")
-@click.option("--count", type=click.IntRange(0), help="Number of waiting jobs; required above a hundred.")
+@click.option("--count", type=click.IntRange(0), help="Number of waiting jobs, as it was printed; without it nothing is cancelled.")
 @data_option
 def purge(*, name: str, count: int | None, data: Path | None) -> None:
-    """Cancel all waiting jobs of QUEUE as a background job. Running and held jobs are not affected."""
+    """Cancel all waiting jobs of QUEUE as a background job; without --count, print their number. Running and held jobs are not affected."""
     with writing(data) as session:
         from ... import actors
         from ...operations.fleet import override_requests
         from ...operations.jobs.requests import queue_purge
 
         override_requests.require(session, override_requests.Target("queue", name))
+        if count is None and (number := queue_purge.waiting(session, name)):
+            jobs = f"{number} waiting job{'' if number == 1 else 's'} in {name}"
+            raise UpError(f"{jobs}. Nothing done. Cancel them:  ./run purge {name} --count {number}")
         receipt, waiting = queue_purge.purge(session, name, count=count, by=operator(), source="command")
     if receipt is None:
         click.echo(f"no waiting jobs in {name}")

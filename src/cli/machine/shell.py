@@ -36,6 +36,9 @@ def shell(*, program: str | None, data: Path | None) -> None:
         if program is not None:
             exec(compile(program, "<-c>", "exec"), names)
             return
+        if not sys.stdin.isatty():
+            exec(compile(sys.stdin.read(), "<stdin>", "exec"), names)
+            return
         url = masked("database_url", settings.effective_database_url)
         _prompt(
             f"Callboard: {url}, {masked('broker_url', settings.broker_url)}\n{_NAMES}   {len(actors.broker.actors)} actors by name", names
@@ -45,9 +48,7 @@ def shell(*, program: str | None, data: Path | None) -> None:
 
 
 def _prompt(banner: str, names: dict[str, Any]) -> None:
-    if not sys.stdin.isatty():
-        code.interact(banner, local=names, exitmsg="")
-    elif importlib.util.find_spec("IPython") is not None:
+    if importlib.util.find_spec("IPython") is not None:
         import IPython
 
         click.echo(banner)

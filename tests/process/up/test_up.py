@@ -93,17 +93,19 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
 
 def test_the_shell_reads_a_program_from_a_pipe_and_reaches_the_running_callboard(house: House) -> None:
     program = """
+def total(id):
+    return job(id).wait(60)
 with Session() as session, session.begin():
     receipt = submit(session, add.message(20, 22))
-
-print("sum:", job(receipt.id).wait(60), broker is actors.broker)
+print("sum:", total(receipt.id), broker is actors.broker)
 """
-    done = subprocess.run(
-        [sys.executable, "-m", "src", "shell", "--data", str(house.data)], cwd=ROOT, input=program, capture_output=True, text=True, timeout=120
-    )  # fmt: skip
+    command = [sys.executable, "-m", "src", "shell", "--data", str(house.data)]
+    done = subprocess.run(command, cwd=ROOT, input=program, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout) == (0, "sum: 42 True\n"), done.stderr
 
-    assert "sum: 42 True" in done.stdout, done.stdout + done.stderr
-    assert "actors by name" in done.stderr
+    done = subprocess.run(command, cwd=ROOT, input="1 / 0\nprint('it goes on')", capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "ZeroDivisionError" in done.stderr
 
 
 def test_the_status_has_its_public_form(house: House) -> None:

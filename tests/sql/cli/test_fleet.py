@@ -58,7 +58,9 @@ def test_dead_letters_of_an_unknown_queue_are_refused_with_the_known_queues(term
 def test_waiting_jobs_of_a_queue_are_cancelled_by_a_job(terminal: Terminal) -> None:
     assert terminal.run("purge", "default") == "no waiting jobs in default"
     id = terminal.run("submit", "add", "--x", "1", "--y", "2", "--delay", "2h")
-    said = terminal.run("purge", "default")
+    looked = terminal.run("purge", "default", code=1)
+    assert looked.endswith("1 waiting job in default. Nothing done. Cancel them:  ./run purge default --count 1")
+    said = terminal.run("purge", "default", "--count", "1")
     assert said.endswith("cancels 1 waiting job in default")
     with terminal.database.read() as session:
         found = session.execute(select(Job).where(Job.actor == "act_on_jobs")).scalar_one()

@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -18,6 +19,7 @@ from src.actor_schema.signature import Signature
 from src.actors.http_call import HttpError, HttpRefused, call_http
 from src.actors.http_client import Answer, Request, call
 from src.actors.ssrf_guard import CallFailed, CallRefused, is_public
+from src.jobs.attempts.current_job import RunningJob, current_job
 from src.settings import get_settings
 from src.up.data import ports
 
@@ -261,7 +263,8 @@ def test_an_invalid_url_is_refused(url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "headers", [{"X": "a\r\nY: b"}, {"X\r\nY": "a"}, {"Host": "elsewhere"}, {"Transfer-Encoding": "chunked"}, {"": "x"}]
+    "headers",
+    [{"X": "a\r\nY: b"}, {"X\r\nY": "a"}, {"Host": "elsewhere"}, {"Transfer-Encoding": "chunked"}, {"": "x"}, {"a": "1", "A": "2"}],
 )
 def test_headers_cannot_be_smuggled(server: Server, headers: dict[str, str]) -> None:
     with pytest.raises(CallRefused, match="headers"):
@@ -286,6 +289,33 @@ def test_the_actor_tells_what_came_and_which_errors_are_worth_another_try(server
     finally:
         get_settings.cache_clear()
     assert Signature.of(call_http).secrets == {"authorization", "headers"}
+
+
+def test_a_header_is_sent_once_however_its_name_is_written(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(get_settings(), "http_allow", "127.0.0.1")
+    job = RunningJob(
+        seq=1, id="the job", actor="call_http", queue="http", attempt=1, worker="here:1", scheduled_for=None, open_session=None
+    )
+    monkeypatch.setattr(current_job, "job", job)
+    sent: list[Message[str, str]] = []
+
+    def answer(handler: _Handler) -> None:
+        sent.append(handler.headers)
+        handler.say(200)
+
+    server.answers["/"] = answer
+    own: dict[str, str | SecretStr] = {
+        "accept": "application/json",
+        "USER-AGENT": "mine",
+        "idempotency-key": "order-7",
+        "authorization": "Bearer old",
+    }
+    call_http.fn(f"{server.url}/", headers=own, authorization=SecretStr("Bearer new"))
+    call_http.fn(f"{server.url}/")
+
+    names = ("Accept", "User-Agent", "Idempotency-Key", "Authorization")
+    assert [sent[0].get_all(name) for name in names] == [["application/json"], ["mine"], ["order-7"], ["Bearer new"]]
+    assert [sent[1].get_all(name) for name in names[:1] + names[2:]] == [["*/*"], ["the job"], None]
 
 
 @pytest.mark.parametrize("name", ["Authorization", "proxy-authorization", "Cookie", "X-Api-Key", "X-Auth-Token", "X-Hub-Signature"])

@@ -24,6 +24,11 @@ def query(*queues: str) -> str:
     return f"queue:{','.join(map(quote, queues))} state:{','.join(PURGED)}"
 
 
+def waiting(session: Session, queue: str) -> int:
+    """Return the number of jobs that a purge of the queue would cancel now."""
+    return bulk_request.select(session, Verb.CANCEL, search.parse(query(queue))).total
+
+
 def purge(session: Session, queue: str, *, count: int | None, by: Caller, source: Literal["api", "command"]) -> tuple[Receipt | None, int]:
     """Submit a job that cancels all waiting jobs of a queue; return it with their number. None: no job waits.
 
