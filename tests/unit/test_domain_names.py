@@ -1,4 +1,4 @@
-"""Domain names in ASCII: never those of somebody else."""
+"""Domain names in ASCII: never those of another owner."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from src.mail.errors import LetterError
         ("ｅｘａｍｐｌｅ。com", "example.com"),
         ("faß.de", None),
         ("straße.example", None),
-        ("σίγμας.gr", None),  # by the rules of 2003 its last letter is another one
+        ("σίγμας.gr", None),  # by the rules of 2003 its last character is another one
         ("a\u200db.example", None),
         ("a..ü", None),
         ("ü" * 70 + ".de", None),

@@ -6,9 +6,10 @@ from dataclasses import replace
 from urllib.parse import urlencode
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 import tests.actors.web  # noqa: F401 - its actors
+from src.jobs import State
 from src.jobs.core.models import Job
 from src.jobs.submit import defaults
 from src.operations.people.roles import Role
@@ -39,6 +40,21 @@ def test_a_schedule_named_like_anothers_number_gives_no_right_to_that_one(site: 
     assert admin.get(f"/api/v1/schedules/{theirs}").get_json()["name"] == "theirs"
     with read() as session:
         assert session.execute(select(Job)).first() is None
+
+
+def test_the_beginning_of_an_id_means_the_callers_own_job_to_the_check_and_to_the_view(site: Site) -> None:
+    theirs = site.program(Role.ADMIN).submit("mul", 1, 2)
+    mine = site.program(Role.ADMIN).submit("add", 1, 2)
+    with write() as session:  # ids of another program's messages
+        session.execute(update(Job).where(Job.id == theirs).values(id="order-1234"))
+        session.execute(update(Job).where(Job.id == mine).values(id="order-1234-2"))
+    limited = site.program(Role.OPERATOR, actors=["add"])
+
+    assert limited.post("/api/v1/jobs/order-1234/cancel").status_code == 200
+
+    with read() as session:
+        states = {job.id: job.state for job in session.execute(select(Job)).scalars()}
+    assert states == {"order-1234": State.QUEUED, "order-1234-2": State.CANCELLED}
 
 
 @pytest.mark.parametrize("query", ["state:dead -actor:add2", 'state:dead -"x -actor:add"', "state:dead -actor:add,mul"])
