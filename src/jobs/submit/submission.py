@@ -10,7 +10,7 @@ from operator import itemgetter
 from typing import Any
 
 from dramatiq import Message
-from sqlalchemy import Boolean, Integer, SmallInteger, and_, or_, select, text
+from sqlalchemy import Boolean, Integer, SmallInteger, and_, delete, or_, select, text
 from sqlalchemy.orm import Session
 
 from ... import audit
@@ -67,7 +67,7 @@ def _submit_many(session: Session, submissions: Sequence[Submission], carried: S
         rows = [row_of(submission, present) for submission in submissions]
     else:
         rows = [row_of(submission, present, carried=place) for submission, place in zip(submissions, carried, strict=True)]
-    earlier = _taken_periods(session, submissions, rows, present)
+    earlier, periods = _taken_periods(session, submissions, rows, present)
     wanted = [row for row in rows if row["id"] not in earlier]
     written: dict[str, dict[str, Any]] = {}
     for row in wanted:
@@ -92,6 +92,8 @@ def _submit_many(session: Session, submissions: Sequence[Submission], carried: S
             created.discard(id)
             receipts.append(Receipt(id, State(row["state"]), True))
         else:
+            if id in periods:  # the key of a job that does not come into being would lead to nothing
+                session.execute(delete(UniquePeriod).where(UniquePeriod.key == periods[id], UniquePeriod.job_id == id))
             receipts.append(_earlier(session, submission, row))
     if envelopes:
         announce(session, envelopes)
@@ -200,9 +202,12 @@ def _envelope(seq: int, row: dict[str, Any], present: datetime) -> Envelope:
     )
 
 
-def _taken_periods(session: Session, submissions: Sequence[Submission], rows: list[dict[str, Any]], present: datetime) -> dict[str, str]:
-    """Take the keys that are unique for a period; return job id -> the earlier job that holds its key."""
+def _taken_periods(
+    session: Session, submissions: Sequence[Submission], rows: list[dict[str, Any]], present: datetime
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Take the keys that are unique for a period; return job id -> the earlier job that holds its key, and job id -> the key that it took."""
     earlier: dict[str, str] = {}
+    taken: dict[str, str] = {}
     for submission, row in zip(submissions, rows, strict=True):
         period = submission.unique_for or defaults.of(submission.message.actor_name).options.unique_for
         if period is None or row["unique_key"] is None:
@@ -216,8 +221,10 @@ def _taken_periods(session: Session, submissions: Sequence[Submission], rows: li
         if session.execute(taking.returning(UniquePeriod.key)).first() is None:
             statement = select(UniquePeriod.job_id).where(UniquePeriod.key == row["unique_key"])
             earlier[row["id"]] = session.execute(statement).scalar_one()
+        else:
+            taken[row["id"]] = row["unique_key"]
         row["unique_key"] = None  # the period decides, not the job's state
-    return earlier
+    return earlier, taken
 
 
 def _receipt(session: Session, id: str) -> Receipt:

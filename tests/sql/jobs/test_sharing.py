@@ -60,6 +60,21 @@ def test_a_job_unique_while_it_waits_makes_room_when_it_starts(database: Databas
 
 
 @pytest.mark.both_stores
+def test_a_repeated_request_takes_no_period(database: Database, time: StillClock) -> None:
+    """Its idempotency key leads to the earlier job, so it makes none that could hold the period: later ones would be led to nothing."""
+    period = timedelta(hours=1)
+    first = submitted(database, 1, unique_key="report", unique_for=period, idempotency_key="one")
+    time.forward(3_700)
+    assert submitted(database, 1, unique_key="report", unique_for=period, idempotency_key="one").id == first.id
+
+    later = submitted(database, 1, unique_key="report", unique_for=period)
+
+    assert later.created
+    assert look(database, later.id).state is State.QUEUED
+    assert not submitted(database, 1, unique_key="report", unique_for=period).created
+
+
+@pytest.mark.both_stores
 def test_a_job_unique_for_a_period_keeps_others_out_even_when_it_has_ended(database: Database, time: StillClock) -> None:
     defaults.declare("add", Defaults(JobOptions(unique_for=timedelta(minutes=5))))
     worker, first = hired(database), submitted(database, 1)
