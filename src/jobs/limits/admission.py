@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from ...logs import get_logger
 from ...settings import get_settings
 from ...sql.clock import now
-from ...sql.columns import to_microseconds
+from ...sql.columns import from_microseconds, to_microseconds
 from ..core.claimed import Claimed
 from ..core.values import text_of
 from . import breakers, concurrency, overrides, rates
@@ -71,6 +71,7 @@ def judge(
         # Otherwise an operator who lifts a limit at this moment would not wake the jobs about to wait for it.
         settled = overrides.hold_still(session)
         if not settled.equals(in_force):
+            _give_probes_back(session, candidates)
             candidates = _decide(session, claimed, policies, settled, take_suspect)
     admitted = [candidate for candidate in candidates if candidate.waits is None]
     concurrency.take(session, [(key, candidate.job.seq) for candidate in admitted for key, _ in candidate.slot_keys])
@@ -100,7 +101,17 @@ def _decide(
     _ask_breakers(session, candidates, policies)
     _ask_concurrency(session, candidates, policies, in_force)
     _ask_rates(session, candidates, policies, in_force)
+    _give_probes_back(session, [candidate for candidate in candidates if candidate.waits is not None])
     return candidates
+
+
+def _give_probes_back(session: Session, candidates: Sequence[Candidate]) -> None:
+    """Otherwise the probe of a job that waits for a slot or its turn would not be due when that comes, and the breaker would stay open."""
+    for candidate in candidates:
+        if candidate.is_probe:
+            candidate.is_probe = False
+            at = now() if candidate.due_us is None else from_microseconds(candidate.due_us)
+            breakers.give_probe_back(session, candidate.job.actor, at)
 
 
 def is_open(policy: Policy | None) -> bool:

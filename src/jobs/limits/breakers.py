@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
@@ -58,6 +58,11 @@ def take_probe(session: Session, actor: str, probe_every_s: float) -> bool:
         .values(probe_at=present + timedelta(seconds=probe_every_s))
     )
     return session.execute(statement.returning(BreakerState.actor)).first() is not None
+
+
+def give_probe_back(session: Session, actor: str, at: datetime) -> None:
+    """Make the probe due at this time: the job that took it may not start before, for another reason."""
+    session.execute(update(BreakerState).where(BreakerState.actor == actor, BreakerState.opened_at.is_not(None)).values(probe_at=at))
 
 
 def note_failure(session: Session, actor: str, *, limit: int, probe_every_s: float) -> None:

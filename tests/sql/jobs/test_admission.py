@@ -10,16 +10,19 @@ from itertools import pairwise
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import update
 
 from src.broker.core.load import Load
 from src.jobs import JobsError, State
 from src.jobs.control import actions
 from src.jobs.core.claimed import Claimed
+from src.jobs.core.models import Worker
 from src.jobs.finish.settle import BreakerReport
 from src.jobs.leases import claims, workers
 from src.jobs.limits import concurrency, overrides, rates
 from src.jobs.limits.admission import Policy
 from src.jobs.read.queries import find
+from src.jobs.relay import due_jobs
 from src.jobs.relay.due_jobs import release_due
 from src.settings import get_settings
 from src.sql.clock import now
@@ -270,6 +273,35 @@ def test_an_operator_overrides_a_rate_and_the_code_holds_again_afterwards(databa
     with database.write() as session:
         overrides.follow_code(session, "actor", "add", "rate_limit")
     assert len(at_admission(database, worker, [(id, 1) for id in ids[2:]], add=policy)) == 1
+
+
+def test_the_probe_of_a_job_that_waits_for_its_turn_is_due_when_its_turn_comes(database: Database, time: StillClock) -> None:
+    """Otherwise the breaker would be asked again only after the turn, and stay open for hours."""
+    policy = Policy(breaker=True, probe_every_s=60, rates=rates.parse("30/h"))
+    failed, worked = BreakerReport("add", True, 2, 60), BreakerReport("add", False, 2, 60)
+    worker, failures, opened_at, closed_at = hired(database), 0, None, None
+    again = [(submitted(database, number).id, 1) for number in range(6)]
+    while closed_at is None and (opened_at is None or (time.instant - opened_at).total_seconds() < 3_600):
+        for one in at_admission(database, worker, again, add=policy):
+            time.forward(5)
+            if failures < 2:
+                failures += 1
+                due_us = to_microseconds(now()) + 15_000_000
+                settle(database, worker, ended(one, State.RETRYING, breaker=failed, failures=1, due_us=due_us))
+                opened_at = time.instant
+            elif one.is_probe:
+                settle(database, worker, ended(one, breaker=worked))
+                closed_at = time.instant
+        with database.write() as session:
+            session.execute(update(Worker).values(expires_at=now() + timedelta(days=1)))
+            due = due_jobs.next_instant(session)
+        assert due is not None
+        time.instant = max(time.instant, due) + timedelta(milliseconds=20)
+        again = queued_again(database)
+
+    assert opened_at is not None
+    assert closed_at is not None
+    assert (closed_at - opened_at).total_seconds() < 600
 
 
 def test_an_open_breaker_lets_one_probe_through_and_closes_on_its_success(database: Database, time: StillClock) -> None:
