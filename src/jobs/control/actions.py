@@ -39,13 +39,22 @@ def retry(session: Session, id: str) -> Job:
     if step is not None and steps.is_unreleased(session, step):
         return _wait_again(session, id, step)
     stand_ins.refuse_early_start(session, id)
-    job = _queue_again(
+    if step is None:
+        return _retry(session, id)
+    try:
+        with session.begin_nested():
+            job = _retry(session, id)
+            ending.reopen(session, step)
+    except IntegrityError:
+        raise NotAllowed("a step after it cannot wait for it again: another job of that step's unique key waits or runs") from None
+    return job
+
+
+def _retry(session: Session, id: str) -> Job:
+    return _queue_again(
         session, id, [State.DEAD, State.CANCELLED, State.EXPIRED, State.RETRYING], "only one that is dead, cancelled, expired or retrying can be retried",
         failures=0, crashes=0, finished_at=None, cancel_requested=False, expires_at=None, earlier_attempts=case((Job.state.in_(FINAL), Job.attempt), else_=Job.earlier_attempts),
     )  # fmt: skip
-    if step is not None:
-        ending.reopen(session, step)
-    return job
 
 
 def run_now(session: Session, id: str) -> Job:

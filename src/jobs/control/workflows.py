@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from ... import audit
@@ -148,7 +148,9 @@ def cancel(session: Session, id: str) -> int:
 def retry(session: Session, id: str) -> int:
     """Retry the steps that are dead, cancelled or expired, so that the workflow continues; return their number."""
     seq = locked(session, id)
-    ended = select(Job.id).join(StoredStep, StoredStep.job_seq == Job.seq).where(StoredStep.workflow_seq == seq, StoredStep.fate.is_(None))
+    ended = select(Job.id).join(StoredStep, StoredStep.job_seq == Job.seq).where(StoredStep.workflow_seq == seq)
+    # A blocked step has ended only if it was cancelled or has expired meanwhile; one that its workflow cancelled comes back by itself.
+    ended = ended.where(or_(StoredStep.fate.is_(None), StoredStep.fate == Fate.BLOCKED))
     statement = ended.where(Job.state.in_([State.DEAD, State.CANCELLED, State.EXPIRED])).order_by(Job.seq)
     retried = 0
     refused: NotAllowed | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -20,7 +21,8 @@ from src.jobs.relay.due_jobs import expire, release_due
 from src.jobs.workflows.canvas import Workflow, outcome_of, result_of
 from src.sql.clock import now
 from src.sql.database import Database
-from tests.harness.jobs import claim, look
+from tests.harness.jobs import StillClock, claim, look
+from tests.harness.jobs import submitted as one_submitted
 from tests.harness.workflows import Hand, message, submitted, view
 
 
@@ -269,6 +271,55 @@ def test_a_waiting_step_cannot_be_run_before_its_turn(database: Database, hand: 
 
     with database.write() as session, pytest.raises(NotAllowed, match="waits for step a"):
         control_actions.run_now(session, receipt.jobs["b"])
+
+
+@pytest.mark.both_stores
+@pytest.mark.parametrize("way", ["cancelled", "expired"])
+def test_retrying_a_workflow_brings_back_steps_that_ended_while_they_were_blocked(
+    database: Database, hand: Hand, time: StillClock, way: str
+) -> None:
+    workflow = Workflow()
+    a = workflow.step(message(), name="a")
+    b = workflow.step(message(), name="b", after=a, expires_at=now() + timedelta(hours=1))
+    workflow.step(message(), name="c", after=b, expires_at=now() + timedelta(hours=1))
+    receipt = submitted(database, workflow)
+    hand.end(receipt.jobs["a"], State.DEAD)
+    if way == "cancelled":
+        with database.write() as session:
+            workflows.cancel(session, receipt.id)
+    else:
+        time.forward(3_700)
+        with database.write() as session:
+            assert expire(session) == 2
+    assert states(database, receipt) == {"a": "dead", "b": way, "c": way}
+
+    with database.write() as session:
+        assert workflows.retry(session, receipt.id) == 3
+
+    hand = Hand(database)
+    for name in "abc":
+        hand.end(receipt.jobs[name])
+    assert states(database, receipt) == {"a": "succeeded", "b": "succeeded", "c": "succeeded"}
+
+
+@pytest.mark.both_stores
+def test_a_step_is_not_retried_while_the_next_ones_unique_key_is_taken_and_says_so(database: Database, hand: Hand) -> None:
+    workflow = Workflow(on_dead="cancel")
+    a = workflow.step(message(), name="a")
+    workflow.step(message(), name="b", after=a, unique_key="report")
+    receipt = submitted(database, workflow)
+    hand.end(receipt.jobs["a"], State.DEAD)
+    other = one_submitted(database, unique_key="report")
+
+    for retry in (partial(control_actions.retry, id=receipt.jobs["a"]), partial(workflows.retry, id=receipt.id)):
+        with database.write() as session, pytest.raises(NotAllowed, match="another job of that step's unique key"):
+            retry(session)
+        assert states(database, receipt) == {"a": "dead", "b": "cancelled"}
+    with database.write() as session:
+        control_actions.cancel(session, other.id)
+    with database.write() as session:
+        workflows.retry(session, receipt.id)
+    assert states(database, receipt) == {"a": "queued", "b": "scheduled"}
 
 
 @pytest.mark.both_stores
