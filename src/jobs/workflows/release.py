@@ -134,7 +134,7 @@ _RELEASE = Batch(
     f"""
     UPDATE jobs SET state = CASE WHEN d.due_us IS NULL THEN '{State.QUEUED}' ELSE '{State.SCHEDULED}' END, reason = NULL, waits_for = NULL,
         args = coalesce(d.args, jobs.args), kwargs = coalesce(d.kwargs, jobs.kwargs), due_at = @(d.due_us),
-        expires_at = coalesce(@(d.expires_us), jobs.expires_at), published_at = NULL,
+        expires_at = coalesce(jobs.expires_at, @(d.expires_us)), published_at = NULL,
         publish_at = CASE WHEN d.due_us IS NULL THEN @(:publish_at) END
     FROM {{rows}} WHERE jobs.seq = d.seq AND jobs.state = '{State.SCHEDULED}'
     RETURNING jobs.seq, jobs.id, jobs.attempt, jobs.queue, jobs.actor, jobs.priority, jobs.args, jobs.kwargs, jobs.options,

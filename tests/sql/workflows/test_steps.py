@@ -12,12 +12,13 @@ from sqlalchemy import update
 
 from src.jobs import State
 from src.jobs.control import actions as control_actions
-from src.jobs.control import workflows
+from src.jobs.control import edits, workflows
 from src.jobs.core.errors import JobsError, NotAllowed
 from src.jobs.core.models import Job, Worker
 from src.jobs.core.workflow_models import Fate
 from src.jobs.leases.workers import take_over
 from src.jobs.relay.due_jobs import expire, release_due
+from src.jobs.submit import defaults
 from src.jobs.workflows.canvas import Workflow, outcome_of, result_of
 from src.sql.clock import now
 from src.sql.database import Database
@@ -271,6 +272,27 @@ def test_a_waiting_step_cannot_be_run_before_its_turn(database: Database, hand: 
 
     with database.write() as session, pytest.raises(NotAllowed, match="waits for step a"):
         control_actions.run_now(session, receipt.jobs["b"])
+
+
+@pytest.mark.both_stores
+def test_an_expiry_that_an_operator_gives_a_waiting_step_counts_more_than_its_actors(database: Database, hand: Hand) -> None:
+    before = defaults.of("add")
+    defaults.declare("add", defaults.Defaults(expires_after=timedelta(minutes=5)))
+    try:
+        workflow = Workflow()
+        a = workflow.step(message(), name="a")
+        for name in ("b", "c"):
+            workflow.step(message(), name=name, after=a)
+        receipt = submitted(database, workflow)
+    finally:
+        defaults.declare("add", before)
+    with database.write() as session:
+        edits.edit(session, receipt.jobs["b"], edits.Edit(expires_at=now() + timedelta(days=2)))
+
+    hand.end(receipt.jobs["a"])
+
+    left = [look(database, receipt.jobs[name]).expires_at for name in ("b", "c")]
+    assert [round((at - now()) / timedelta(minutes=1)) for at in left if at is not None] == [2_880, 5]
 
 
 @pytest.mark.both_stores
