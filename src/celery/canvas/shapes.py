@@ -115,13 +115,12 @@ class group(_Several):
             task.set_immutable(immutable)
 
     def skew(self, start: float = 1.0, stop: float | None = None, step: float = 1.0) -> group:
-        """Give the tasks ascending countdowns; returns itself."""
+        """Give the tasks ascending countdowns up to `stop`, which the others get, too; returns itself."""
         value = start
         for task in self.tasks:
             task.set(countdown=value)
-            value += step
-            if stop is not None and value >= stop:
-                value = start
+            if not stop or value + step <= stop:
+                value += step
         return self
 
     def __or__(self, other: Any) -> Any:

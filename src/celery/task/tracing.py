@@ -85,14 +85,14 @@ def _notify(task: Any, request: Context, outcome: Outcome) -> None:
         _hook(task, "on_success", outcome.value, id, args, kwargs)
         signals.task_success.send(task, result=outcome.value)
     elif outcome.state == states.RETRY:
-        _hook(task, "on_retry", outcome.value, id, args, kwargs, info)
+        _hook(task, "on_retry", outcome.value.exc or outcome.value, id, args, kwargs, info)  # as in Celery: what retry() was given
         signals.task_retry.send(task, request=request, reason=outcome.value, einfo=info)
     elif outcome.state == states.FAILURE:
         _hook(task, "on_failure", outcome.value, id, args, kwargs, info)
         signals.task_failure.send(
             task, task_id=id, exception=outcome.value, args=args, kwargs=kwargs, traceback=outcome.value.__traceback__, einfo=info
         )
-    if outcome.state not in (states.IGNORED, states.REJECTED):
+    if outcome.state not in (states.IGNORED, states.REJECTED, states.RETRY):
         _hook(task, "after_return", outcome.state, outcome.value, id, args, kwargs, info)
 
 

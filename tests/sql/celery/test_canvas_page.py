@@ -347,6 +347,7 @@ def test_chunks_split_the_work(run: Callable[[Any], Any], inline: Inline, time: 
     assert run(add.chunks(pairs, 4)()) == run(add.chunks(pairs, 4).apply_async()) == run(add.chunks(pairs, 4).group()()) == expected
     skewed = add.chunks(pairs, 4).group().skew(start=1, stop=10)()
     assert [((look(inline.database, each.id).due_at or now()) - now()).total_seconds() for each in skewed] == [1, 2, 3]
+    assert [each.options["countdown"] for each in group(add.s(n, n) for n in range(5)).skew(start=1, stop=3).tasks] == [1, 2, 3, 3, 3]
 
 
 class Marks(StampingVisitor):
