@@ -14,6 +14,7 @@ from src.jobs.core.models import Job
 from src.jobs.submit import defaults
 from src.operations.people.roles import Role
 from src.schedules.rows.models import Schedule
+from src.sql.clock import now
 from src.sql.database import read, write
 from tests.harness.site import Site
 from tests.sql.web.test_bulk import fill
@@ -89,3 +90,33 @@ def test_the_dots_of_a_secret_are_stored_nowhere(site: Site) -> None:
     assert made.status_code == 201, made.text
     changed = program.patch(f"/api/v1/schedules/{made.get_json()['id']}", {"args": [], "kwargs": {"key": DOTS, "login": None}})
     assert changed.status_code == 422, changed.text
+
+
+def test_a_bulk_action_of_a_higher_role_is_not_run_again_by_a_lower_one(site: Site) -> None:
+    fill(1)
+    before = defaults.of("add")
+    defaults.declare("add", replace(before, submit_role="admin"))
+    try:
+        orders = {
+            role: site.program(role).post("/api/v1/jobs/many", {"verb": "retry", "q": "actor:add state:dead", "count": count}).get_json()
+            for role, count in ((Role.ADMIN, 1), (Role.OPERATOR, 0))
+        }
+        with write() as session:
+            session.execute(update(Job).where(Job.actor == "act_on_jobs").values(state=State.CANCELLED, finished_at=now(), publish_at=None))
+        operator = site.program(Role.OPERATOR)
+        assert operator.post(f"/api/v1/jobs/{orders[Role.ADMIN]['id']}/retry").status_code == 403
+        assert operator.post(f"/api/v1/jobs/{orders[Role.ADMIN]['id']}/re-run").status_code in (403, 404, 405)
+        assert site.program(Role.ADMIN).post(f"/api/v1/jobs/{orders[Role.ADMIN]['id']}/retry").status_code == 200
+    finally:
+        defaults.declare("add", before)
+
+
+def test_a_schedule_that_gets_another_actor_takes_no_sealed_secret_along(site: Site) -> None:
+    program = site.program(Role.ADMIN)
+    made = program.post("/api/v1/schedules", {"name": "s", "actor": "unlock", "kwargs": {"key": "s3cret"}, "cron": "0 3 * * *"})
+    path = f"/api/v1/schedules/{made.get_json()['id']}"
+
+    assert program.patch(path, {"actor": "add"}).status_code == 422
+    assert program.patch(path, {"actor": "add", "args": [DOTS, 2]}).status_code == 422
+    assert program.patch(path, {"actor": "add", "args": [1, 2]}).status_code == 200
+    assert "sealed" not in program.get(path).text
