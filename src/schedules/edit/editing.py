@@ -128,8 +128,11 @@ def apply(schedule: Schedule, draft: Draft) -> None:
     if schedule.paused_at is None and not schedule.gone:
         if any(name in TIME_FIELDS for name in differing):
             begin_anew(schedule)
-        elif any(name.startswith("expect_") for name in differing):
-            deadlines.begin_anew(schedule)
+        else:
+            if "name" in differing and schedule.jitter_s and schedule.tick_at is not None:
+                schedule.due_at = schedule.draft.rule.due(schedule.tick_at)  # the jitter depends on the name
+            if any(name.startswith("expect_") for name in differing):
+                deadlines.begin_anew(schedule)
 
 
 def begin_anew(schedule: Schedule, *, since: datetime | None = None) -> None:

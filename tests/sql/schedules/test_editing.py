@@ -64,6 +64,21 @@ def test_a_change_that_is_not_of_time_leaves_the_next_tick(database: Database, t
     assert look(database, id).due_at == MONDAY_NOON + timedelta(minutes=1)
 
 
+@pytest.mark.parametrize("name", [f"renamed {number}" for number in range(12)])
+def test_a_renamed_schedule_with_jitter_loses_no_tick(database: Database, time: StillClock, make: Maker, name: str) -> None:
+    """Its jitter depends on its name: a tick that the old name made due earlier was neither run nor recorded."""
+    id = created(database, every_s=3_600, jitter_s=1_800)
+    before = look(database, id)
+    changed(database, id, name=name)
+    after = look(database, id)
+    assert after.tick_at == before.tick_at
+    for due_at in sorted(each.due_at for each in (before, after) if each.due_at is not None):
+        time.instant = due_at + timedelta(seconds=1)
+        fire(database, id, make)
+
+    assert [tick.scheduled_for for tick in history(database, id)] == [before.tick_at]
+
+
 @pytest.mark.parametrize("value", [False, 0.0, 0])
 def test_an_argument_that_changes_only_its_type_is_changed(database: Database, time: StillClock, value: object) -> None:
     """Python says that False, 0 and 0.0 are equal; an actor may tell them apart."""
