@@ -21,6 +21,7 @@ from ..core.states import State
 from ..core.workflow_models import StoredStep
 from ..finish import ending
 from ..options.job_options import FIELDS, Place, options_at
+from ..search import texts
 from ..submit import stand_ins
 
 #: states in which a job can be edited
@@ -123,5 +124,7 @@ def _update(session: Session, id: str, states: Sequence[State], *conditions: Any
     statement = update(Job).where(Job.id == id, Job.state.in_(states), *conditions).values(**values).returning(Job)
     job = session.execute(statement.execution_options(synchronize_session=False, populate_existing=True)).scalars().first()
     if job is not None:
+        if not {"args", "kwargs"}.isdisjoint(values):
+            texts.rewrite(session, [job.seq])
         audit.about("job", job.id, actor=job.actor, changed=sorted({"args", "kwargs", *_FIELDS} & values.keys()))
     return job

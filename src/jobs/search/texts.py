@@ -122,6 +122,17 @@ def write_new(session: Session, *, limit: int = AT_ONCE) -> int:
     return len(rows)
 
 
+def rewrite(session: Session, seqs: Collection[int]) -> None:
+    """Write the texts of jobs whose arguments have changed; one that has no text yet gets it with the new jobs."""
+    texts, key = _of(session)
+    written = [*session.execute(select(key).where(key.in_(seqs))).scalars()]
+    if written:
+        forget(session, written)
+        columns = select(Job.seq, Job.actor, Job.args, Job.kwargs).where(Job.seq.in_(written))
+        values = [{key.name: seq, "text": text_of(actor, args, kwargs)} for seq, actor, args, kwargs in session.execute(columns)]
+        session.execute(insert(texts), values)
+
+
 def forget(session: Session, seqs: Collection[int]) -> None:
     """Delete the texts of these jobs."""
     texts, key = _of(session)

@@ -6,11 +6,12 @@ from datetime import timedelta
 
 import pytest
 
-from src.jobs import JobsError, State
+from src.jobs import JobsError, State, search
 from src.jobs.control.edits import Edit, edit
 from src.jobs.core.errors import NotAllowed, UnknownJob
 from src.jobs.core.models import Job
 from src.jobs.relay.due_jobs import release_due, take_unpublished
+from src.jobs.search import texts
 from src.sql.clock import now
 from src.sql.database import Database
 from tests.harness.jobs import claim, hired, in_state, look, submitted
@@ -90,3 +91,16 @@ def test_a_senseless_edit_is_refused_with_its_field(database: Database, change: 
 def test_an_unknown_job_is_unknown(database: Database) -> None:
     with pytest.raises(UnknownJob):
         changed(database, "nobody", Edit(priority=1))
+
+
+@pytest.mark.both_stores
+def test_a_search_finds_the_arguments_that_a_job_has_after_an_edit(database: Database) -> None:
+    job = submitted(database, 11_111, 1)
+    with database.write() as session, texts.search_fields.replaced(lambda _actor, args, _kwargs: {"x": args[0]}):
+        texts.write_new(session)
+        edit(session, job.id, Edit(args=[22_222, 1]))
+        session.flush()
+
+        found = {word: [one.id for one in search.find(session, search.parse(word)).jobs] for word in ("11111", "22222")}
+
+    assert found == {"11111": [], "22222": [job.id]}
