@@ -11,17 +11,13 @@ from typing import Any
 
 from flask import request
 
-from ...actors.bulk import act_on_jobs
 from ...jobs.batches import batches
 from ...jobs.control import workflows
-from ...jobs.control.bulk import Verb
 from ...jobs.core.errors import UnknownJob
-from ...jobs.core.models import Job
 from ...jobs.read import queries
-from ...operations.people import caller
+from ...operations.jobs.requests import bulk_request
 from ...operations.people.caller import Forbidden
 from ...operations.people.permissions import beyond, in_force, require, require_submit
-from ...operations.people.roles import Role
 from ...schedules.rows import queries as schedule_queries
 from ...sql import database
 
@@ -58,8 +54,8 @@ def _check_submit(rule: str, named: dict[str, Any]) -> None:
             if rule.startswith("/jobs"):
                 found = queries.find(session, named["id"])
                 names = {found.actor} if found is not None else set()
-                if found is not None and found.actor == act_on_jobs.actor_name:
-                    _check_bulk(found)
+                if found is not None:
+                    bulk_request.check_again(found)
             elif rule.startswith("/schedules"):
                 names = {schedule_queries.find(session, named["id"]).actor}
             else:
@@ -67,17 +63,6 @@ def _check_submit(rule: str, named: dict[str, Any]) -> None:
                 names = {step.actor for step in workflow.steps} if workflow is not None else set()
         for name in names:
             require_submit(name or "")
-
-
-def _check_bulk(job: Job) -> None:
-    """Raise Forbidden for running a bulk action again that was allowed to a higher role: its query has that one's actors in it."""
-    by, role = caller.current(), job.kwargs.get("role")
-    if (
-        job.kwargs.get("verb") not in (Verb.CANCEL, Verb.DISCARD)
-        and by is not None
-        and not (role in list(Role) and by.role.includes(Role(role)))
-    ):
-        raise Forbidden("This bulk action was allowed to a higher role: start one of your own.")
 
 
 def _actor(name: str) -> str:

@@ -13,13 +13,15 @@ from ....jobs import Receipt, search, submit
 from ....jobs.control import bulk
 from ....jobs.control.bulk import Verb
 from ....jobs.core.errors import JobsError
+from ....jobs.core.models import Job
 from ....jobs.core.states import State
 from ....jobs.search import Query, parse
 from ....jobs.search.grammar import quote
 from ....sql.clock import now
 from ...format.instants import write_instant
-from ...people import permissions
+from ...people import caller, permissions
 from ...people.caller import Caller
+from ...people.roles import Role
 
 
 class CountDiffers(JobsError):
@@ -57,6 +59,15 @@ def within(verb: Verb, query: Query) -> Query:
     left_out = {term.values for term in query.terms if term.is_not and term.name == "actor"}
     missing = [f"-actor:{quote(name)}" for name in permissions.beyond() if (name,) not in left_out]
     return parse(" ".join([query.text, *missing]).strip())
+
+
+def check_again(job: Job) -> None:
+    """Raise Forbidden for running again a bulk action that was allowed to a higher role: its query has that role's actors in it."""
+    if job.actor != act_on_jobs.actor_name or job.kwargs.get("verb") in (Verb.CANCEL, Verb.DISCARD):
+        return
+    by, role = caller.current(), job.kwargs.get("role")
+    if by is not None and not (role in list(Role) and by.role.includes(Role(role))):
+        raise caller.Forbidden("This bulk action was allowed to a higher role: start one of your own.")
 
 
 def select(session: Session, verb: Verb, query: Query) -> Selection:
