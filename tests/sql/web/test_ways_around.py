@@ -120,3 +120,18 @@ def test_a_schedule_that_gets_another_actor_takes_no_sealed_secret_along(site: S
     assert program.patch(path, {"actor": "add", "args": [DOTS, 2]}).status_code == 422
     assert program.patch(path, {"actor": "add", "args": [1, 2]}).status_code == 200
     assert "sealed" not in program.get(path).text
+
+
+def test_a_unique_key_of_a_limited_caller_neither_finds_nor_blocks_a_job_of_another_actor(site: Site) -> None:
+    admin, limited = site.program(Role.ADMIN), site.program(Role.SUBMITTER, actors=["add"])
+    theirs = admin.submit("mul", 1, 2, unique_key="invoice-7")
+
+    mine = limited.submit("add", 1, 2, unique_key="invoice-7")
+    assert mine != theirs
+    assert limited.submit("add", 1, 2, unique_key="invoice-7") == mine
+    assert limited.submit("add", 1, 2, unique_key="add:invoice-7") == mine
+    limited.submit("add", 1, 2, unique_key="customer-9")
+
+    found = admin.get(f"/api/v1/jobs/{admin.submit('mul', 1, 2, unique_key='customer-9')}").get_json()
+    assert found["actor"] == "mul"
+    assert limited.post("/api/v1/jobs", {"actor": "add", "args": [1, 2], "unique_key": "k" * 253}).status_code == 422

@@ -20,6 +20,8 @@ from .. import actor_catalogue
 
 #: maximum length of an idempotency key, so that it fits its column with the caller's key as prefix
 KEY_LENGTH = 200
+#: maximum length of a unique key: its column's
+UNIQUE_KEY_LENGTH = 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,11 @@ def check(wanted: JobRequest, *, by: Caller, source: Literal["form", "api"]) -> 
         replace(message, message_id=new_id(), queue_name=queue(wanted.queue or actor.queue_name)),
         source=source,
         submitted_by=by.name,
-        **{**given(wanted), "idempotency_key": own_key(wanted.idempotency_key, by)},
+        **{
+            **given(wanted),
+            "idempotency_key": own_key(wanted.idempotency_key, by),
+            "unique_key": own_unique_key(wanted.unique_key, wanted.actor),
+        },
     )
 
 
@@ -83,6 +89,16 @@ def queue(name: str) -> str:
             field="queue",
         )
     return name
+
+
+def own_unique_key(key: str | None, actor: str) -> str | None:
+    """A unique key in the scope of its actor, if the caller may not see all actors: it must neither find nor block a job of another one."""
+    if not key or permissions.in_force() is None or key.startswith(f"{actor}:"):
+        return key
+    whole = f"{actor}:{key}"
+    if len(whole) > UNIQUE_KEY_LENGTH:
+        raise JobsError(f"A unique key has at most {UNIQUE_KEY_LENGTH} characters, {actor}: included.", field="unique_key")
+    return whole
 
 
 def own_key(key: str | None, by: Caller) -> str | None:
