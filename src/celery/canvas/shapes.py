@@ -8,7 +8,7 @@ from typing import Any
 from ...jobs.submit.submission import new_id
 from ..core import registry
 from ..result import GroupResult
-from .signatures import Signature
+from .signatures import Signature, linked
 
 
 class _Several(Signature):
@@ -29,6 +29,21 @@ class _Several(Signature):
         tasks: list[Signature] = self["kwargs"]["tasks"]
         return tasks
 
+    def _links(self, options: Mapping[str, Any]) -> tuple[list[Signature], list[Signature]]:
+        """Return its own callbacks and error callbacks, with those of a call."""
+        both = [[*linked(self.options, key), *linked(options, key)] for key in ("link", "link_error")]
+        return both[0], both[1]
+
+
+def _linked(task: Signature, callbacks: Iterable[Signature], errbacks: Iterable[Signature]) -> Signature:
+    """Return the task with these callbacks beside its own."""
+    copy = task.clone()
+    for callback in callbacks:
+        copy.link(callback)
+    for errback in errbacks:
+        copy.link_error(errback)
+    return copy
+
 
 class chain(_Several):
     """Tasks that run one after the other, each with the result of the one before. A group followed by a task is a chord."""
@@ -46,9 +61,11 @@ class chain(_Several):
     def apply(self, args: Any = None, kwargs: Any = None, **options: Any) -> Any:
         """Run it in this process."""
         last: Any = None
-        for number, task in enumerate(self.tasks):
+        callbacks, errbacks = self._links(options)
+        for number, each in enumerate(self.tasks):
             if number and not last.successful():
                 return last
+            task = _linked(each, callbacks if number == len(self.tasks) - 1 else [], errbacks)
             given = (*(args or ()), *self.args) if number == 0 else (last.get(),)
             result = task.apply(given, kwargs if number == 0 else None)
             result.parent = last
@@ -88,7 +105,8 @@ class group(_Several):
     def apply(self, args: Any = None, kwargs: Any = None, **options: Any) -> Any:
         """Run it in this process."""
         given = (*(args or ()), *self.args)
-        return GroupResult(new_id(), [task.apply(given, kwargs) for task in self.unrolled()])
+        links = self._links(options)
+        return GroupResult(new_id(), [_linked(task, *links).apply(given, kwargs) for task in self.unrolled()])
 
     def unrolled(self) -> Iterator[Signature]:
         """Yield its tasks without empty chains, and in place of a group within it the tasks of that one."""

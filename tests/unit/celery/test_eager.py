@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from src.celery import Celery, EagerResult, chain, chord, group, states
+from src.jobs.submit.submission import new_id
 from tests.actors import celery_tasks as tasks
 from tests.actors.celery_tasks import add, fail, flaky, keep, log_error, mul, xsum
 
@@ -92,3 +93,27 @@ def test_links_run_eagerly(eager: Celery) -> None:
     assert (type(exception), last, request.task) == (KeyError, "b", fail.name)
     assert log_error.apply((request, exception, "Traceback")).get()[1] == "KeyError"
     assert keep(1) == [[1], {}]
+
+
+@pytest.mark.parametrize(
+    ("run", "expected"),
+    [
+        (lambda note: (add.s(1, 1) | add.s(2)).apply_async(link=note.s("link")), [(4, "link")]),
+        (lambda note: (add.s(1, 1) | add.s(2)).apply(link=note.s("link")), [(4, "link")]),
+        (lambda note: (add.s(1, 1) | fail.si()).apply_async(link=note.s("link"), link_error=note.si("error")), [("error",)]),
+        (lambda note: (fail.si() | add.s(1)).on_error(note.si("error")).delay(), [("error",)]),
+        (lambda note: (add.s(1, 1) | fail.si()).on_error(note.si("own")).apply_async(link_error=note.si("call")), [("own",), ("call",)]),
+        (lambda note: group(fail.s(), add.s(1, 1)).apply_async(link_error=note.si("error")), [("error",)]),
+        (lambda note: group(add.s(1, 1), add.s(2, 2)).apply_async(link=note.s("link")), [(2, "link"), (4, "link")]),
+    ],
+)
+def test_links_of_shapes_run_eagerly(run: Any, expected: Any, eager: Celery) -> None:
+    seen: list[Any] = []
+
+    @eager.task(name=f"tests.eager.noted_{new_id()}")
+    def noted(*args: Any) -> None:
+        seen.append(args)
+
+    run(noted)
+
+    assert seen == expected
