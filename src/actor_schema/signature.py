@@ -70,6 +70,10 @@ class Signature(Parameters):
             raise invalid(dict.fromkeys(unkeepable, "A file and a secret cannot be in one parameter: make two of it in the code."))
         self.refuse_masks(args, kwargs)
         values = self._opened(self._bind(args, kwargs))
+        # Shown and stored as it is, it could be compared with others, and no worker could open it.
+        foreign = [name for name in values.keys() - self.secrets if any(map(secrets.is_sealed, (values[name], *_each(values[name]))))]
+        if foreign:
+            raise invalid(dict.fromkeys(foreign, "This was sealed as a secret of another parameter: enter it again."))
         for name, given in values.items():
             self._require_keepable(name, given)
         accepted = self._validated(values)
