@@ -97,6 +97,13 @@ def silent(session: Session, role: Role) -> list[Heartbeat]:
     return look(session).silent(role)
 
 
+def lost(session: Session, role: Role, *, since: datetime, until: datetime, limit: int = 20) -> list[Heartbeat]:
+    """Return the processes of this role that fell silent within a range and never signed off, latest first; kept for a day."""
+    fell = Heartbeat.expires_at.between(since, min(until, now()))
+    statement = select(Heartbeat).where(Heartbeat.role == role, fell, Heartbeat.stopped_at.is_(None))
+    return list(session.execute(statement.order_by(Heartbeat.expires_at.desc()).limit(limit)).scalars())
+
+
 def look(session: Session) -> Beats:
     """Read them all at once."""
     present = now()

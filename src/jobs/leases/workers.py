@@ -123,10 +123,10 @@ def refusals(session: Session, queues: Iterable[str]) -> list[str]:
     return sorted({f"{each.name}: {why}" for each in alive(session) for queue, why in (each.refusals or {}).items() if queue in wanted})
 
 
-def lost_lately(session: Session, *, since: datetime | None = None, limit: int = 20) -> list[Worker]:
-    """Return the worker processes lost since then, latest first; by default within a day."""
-    statement = select(Worker).where(Worker.lost_at > (since or now() - timedelta(days=1))).order_by(Worker.lost_at.desc()).limit(limit)
-    return list(session.execute(statement).scalars())
+def lost_lately(session: Session, *, since: datetime | None = None, until: datetime | None = None, limit: int = 20) -> list[Worker]:
+    """Return the worker processes lost within a range, latest first; by default within the last day."""
+    lost = Worker.lost_at.between(since or now() - timedelta(days=1), until or now())
+    return list(session.execute(select(Worker).where(lost).order_by(Worker.lost_at.desc()).limit(limit)).scalars())
 
 
 def overdue(session: Session) -> list[Worker]:

@@ -155,9 +155,15 @@ def changes(session: Session, id: int, limit: int = 20) -> list[ScheduleChange]:
     return list(session.execute(statement).scalars())
 
 
-def changed_lately(session: Session, *, limit: int) -> list[tuple[Schedule, ScheduleChange]]:
-    """Return the newest changes of all schedules."""
-    newest = select(ScheduleChange.id).order_by(ScheduleChange.id.desc()).limit(limit).subquery()
+def changed_lately(session: Session, *, since: datetime, until: datetime, limit: int) -> list[tuple[Schedule, ScheduleChange]]:
+    """Return the newest changes of all schedules within a range."""
+    newest = (
+        select(ScheduleChange.id)
+        .where(ScheduleChange.changed_at.between(since, until))
+        .order_by(ScheduleChange.id.desc())
+        .limit(limit)
+        .subquery()
+    )
     statement = select(Schedule, ScheduleChange).join(ScheduleChange, ScheduleChange.schedule_id == Schedule.id)
     found = session.execute(statement.where(ScheduleChange.id.in_(select(newest.c.id))).order_by(ScheduleChange.id.desc()))
     return [(schedule, change) for schedule, change in found]

@@ -10,8 +10,11 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, update
 
+from src.broker.recover import management
+from src.broker.recover.management import Overview
 from src.jobs import State
-from src.jobs.core.models import Job, Worker
+from src.jobs.core.models import Heartbeat, Job, Worker
+from src.jobs.leases.heartbeats import Role
 from src.sql.clock import now
 from src.sql.database import write
 from tests.harness.site import Site, in_words
@@ -42,6 +45,15 @@ def hire(id: int, **values: Any) -> None:
         session.execute(insert(Worker).values(**{**row, **times, **values}))
 
 
+def beat(*, pid: int = 8, **values: Any) -> None:
+    present = now()
+    times = {"started_at": present, "heartbeat_at": present, "expires_at": present + timedelta(minutes=1)}
+    with write() as session:
+        for role in Role:
+            row = {"role": role, "name": f"web1:{pid}", "host": "web1", "pid": pid, "version": "0.1.0", "broker": ""}
+            session.execute(insert(Heartbeat).values(**{**row, **times, **values}))
+
+
 def become(id: str, **values: Any) -> None:
     with write() as session:
         session.execute(update(Job).where(Job.id == id).values(**values))
@@ -67,9 +79,11 @@ def test_five_numbers_lead_to_the_jobs_that_they_count(site: Site) -> None:
     assert "Unknown range 1y" in visit.get("/?period=1y").text
 
 
-def test_what_needs_a_person_is_named_and_else_all_is_clear(site: Site) -> None:
+def test_what_needs_a_person_is_named_and_else_all_is_clear(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(management, "overview", lambda **_: Overview(True, "4.0"))
     visit, program = site.browser(), site.program()
     hire(1)
+    beat()
     id = program.submit("add", 1, 1)
     assert "All clear." in in_words(visit.get("/").text)
     become(id, state=State.RUNNING, worker_id=99, started_at=now())
@@ -77,6 +91,43 @@ def test_what_needs_a_person_is_named_and_else_all_is_clear(site: Site) -> None:
     become(id, state=State.QUEUED, queue="nobody", worker_id=None)
     text = in_words(visit.get("/").text)
     assert "All clear." not in text
+
+
+def test_nothing_is_clear_while_a_process_is_silent_or_missing(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(management, "overview", lambda **_: Overview(True, "4.0"))
+    visit = site.browser()
+    text = in_words(visit.get("/").text)
+    assert "No workers are running." in text
+    assert "All clear." not in text
+    hire(1)
+    beat()
+    assert "All clear." in in_words(visit.get("/").text)
+    with write() as session:
+        session.execute(update(Heartbeat).where(Heartbeat.role == Role.SCHEDULER).values(expires_at=now() - timedelta(seconds=1)))
+    text = in_words(visit.get("/").text)
+    assert "no heartbeat for" in text
+    assert "All clear." not in text
+    assert "See the problems at the top of this page." in text
+
+
+def test_lost_workers_and_schedulers_are_changes(site: Site) -> None:
+    visit = site.browser()
+    hire(1)
+    beat()
+    assert "No deploys, no changed schedules, no lost processes." in in_words(visit.get("/").text)
+    hire(2, lost_at=now() - timedelta(minutes=2), expires_at=now() - timedelta(minutes=2))
+    hire(3, stopped_at=now(), expires_at=now())
+    gone = {"started_at": now() - timedelta(hours=2), "heartbeat_at": now() - timedelta(minutes=3)}
+    beat(pid=9, **gone, expires_at=now() - timedelta(minutes=2))
+    beat(pid=10, **gone, expires_at=now(), stopped_at=now())
+    page = visit.get("/").text
+    text = in_words(page)
+    assert "Worker web2:702 was lost" in text
+    assert "Scheduler web1:9 was lost" in text
+    assert text.count("was lost") == 2
+    assert "No deploys" not in text
+    assert 'href="/workers/web2:702' in page
+    assert "was lost" not in in_words(visit.get("/?from=2020-01-01T00:00Z&until=2020-01-02T00:00Z").text)
 
 
 def test_a_deploy_is_marked_in_each_chart(site: Site) -> None:

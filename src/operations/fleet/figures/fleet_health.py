@@ -36,6 +36,11 @@ class FleetHealth:
     late: timedelta | None  # delay of the latest schedule
 
     @property
+    def has_problems(self) -> bool:
+        """True if a process is missing or silent, a schedule is late, or RabbitMQ has a problem."""
+        return bool(self.troubles or self.public_problems)
+
+    @property
     def broker_words(self) -> str:
         """Public summary of RabbitMQ, without host names."""
         if not self.broker.is_known:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import TypedDict
 
 from sqlalchemy.orm import Session
 
@@ -11,7 +12,7 @@ from ....formats.quantities import number, span
 from ....jobs import State, search
 from ....jobs.alerts import alerts
 from ....jobs.failures import groups, occurrences
-from ....jobs.leases import workers
+from ....jobs.leases import heartbeats, workers
 from ....jobs.limits.overrides import Pause
 from ....jobs.read import queries
 from ....jobs.read.queries import QueueCounts
@@ -91,6 +92,12 @@ class Changes:
     dead: str
     deploys: list[tuple[datetime, str]]
     schedules: list[tuple[Schedule, ScheduleChange]]
+    lost_workers: list[tuple[datetime, str]]
+    lost_schedulers: list[tuple[datetime, str]]
+
+    @property
+    def nothing(self) -> bool:
+        return not (self.deploys or self.schedules or self.lost_workers or self.lost_schedulers)
 
 
 def needs(
@@ -180,17 +187,26 @@ def counted(tally: Tally, state: State) -> str:
     return number(tally.states[state]) + ("" if state in tally.whole or not tally.states[state] else "+")
 
 
+class _Within(TypedDict):
+    """The range and the length of each list of changes."""
+
+    since: datetime
+    until: datetime
+    limit: int
+
+
 def changes(session: Session, passed: History) -> Changes:
-    """Compare the range with the one before, and list deploys and changed schedules."""
+    """Compare the range with the one before, and list deploys, changed schedules and lost processes."""
     period = passed.period
     before = history.counts_before(session, period)
+    within: _Within = {"since": period.since, "until": period.until, "limit": ROWS}
     return Changes(
         ended=_beside(sum(passed.counts.values()), sum(before.values())),
         dead=_beside(passed.counts[State.DEAD], before[State.DEAD]),
         deploys=passed.deploys[-ROWS:],
-        schedules=[
-            (schedule, change) for schedule, change in schedules.changed_lately(session, limit=ROWS) if change.changed_at >= period.since
-        ],
+        schedules=schedules.changed_lately(session, **within),
+        lost_workers=[(each.lost_at, each.name) for each in workers.lost_lately(session, **within) if each.lost_at is not None],
+        lost_schedulers=[(each.expires_at, each.name) for each in heartbeats.lost(session, heartbeats.Role.SCHEDULER, **within)],
     )
 
 

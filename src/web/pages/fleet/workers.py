@@ -37,11 +37,10 @@ _SAID = {
 @allow(Role.VIEWER)
 def index() -> str | Response:
     """List the live worker processes and the recently lost ones."""
+    period = current_range() if current_range().is_chosen else None
     with database.read() as session:
-        alive, lost = (
-            workers.fleet(session),
-            workers.lost_lately(session, since=current_range().since if current_range().is_chosen else None),
-        )
+        alive = workers.fleet(session)
+        lost = workers.lost_lately(session, since=period.since if period else None, until=period.until if period else None)
         running = queries.running_on(session, [each.id for each in alive])
         memory = history.memory(session, current_range())
         beats, silent = heartbeats.alive(session), [each for role in heartbeats.Role for each in heartbeats.silent(session, role)]
