@@ -72,13 +72,16 @@ def peek(queue: str, *, limit: int = SHOWN) -> list[Letter]:
         return letters
 
 
-def requeue_one(queue: str, key: str, *, arguments: Mapping[str, Any] | None = None) -> None:
+def requeue_one(
+    queue: str, key: str, *, arguments: Mapping[str, Any] | None = None, permit: Callable[[str | None], None] = lambda actor: None
+) -> None:
     """Requeue one dead letter, with other `args` and `kwargs` if given; it is removed once RabbitMQ has confirmed the copy.
 
-    Raises UnknownLetter, NotEditable, BrokerAway.
+    Raises UnknownLetter, NotEditable, BrokerAway, and what `permit` raises, which gets the actor; None: not a Dramatiq message.
     """
 
     def publish(channel: Any, properties: Any, body: bytes) -> None:
+        permit(actor_of(body))
         sent = _edited(body, arguments) if arguments else body
         channel.basic_publish("", origin(queue, properties), sent, fresh(properties), mandatory=True)
 
@@ -101,6 +104,12 @@ def purge(queue: str) -> int:
             number = int(channel.queue_purge(topology.dead_letter_queue(queue)).method.message_count)
     log.info("dead_letters_deleted", queue=queue, messages=number)
     return number
+
+
+def actor_of(body: bytes) -> str | None:
+    """The actor of a message; None: not a Dramatiq message."""
+    message, _ = decode(body)
+    return None if message is None else message.actor_name
 
 
 def _taken(channel: Any, queue: str) -> list[Taken]:
@@ -141,8 +150,9 @@ def _with_one(queue: str, key: str, act: Callable[[Any, Any, bytes], None]) -> N
                 with answered(channel.connection, f"a dead letter of {queue}"):
                     act(channel, wanted[1], wanted[2])
                     channel.basic_ack(wanted[0].delivery_tag)
-        except (pika.exceptions.UnroutableError, JobsError):
-            _return(channel, queue, taken)
+        except Exception as error:
+            if isinstance(error, pika.exceptions.UnroutableError) or not isinstance(error, (pika.exceptions.AMQPError, OSError)):
+                _return(channel, queue, taken)  # else the channel is gone, and RabbitMQ has returned them
             raise
         _return(channel, queue, [each for each in taken if each is not wanted])
     if wanted is None:

@@ -8,7 +8,7 @@ twice; it matters for messages of other producers.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass
@@ -51,13 +51,13 @@ class Requeued:
     left: int
 
 
-def requeue(queue: str, *, limit: int = MOST) -> Requeued:
+def requeue(queue: str, *, limit: int = MOST, takes: Callable[[bytes], bool] = lambda body: True) -> Requeued:
     """Requeue up to `limit` dead letters of a Dramatiq queue, oldest first; each is removed once RabbitMQ has confirmed its copy.
 
-    Raises BrokerAway if RabbitMQ does not answer or does not accept one; all others remain dead letters.
+    Those whose body `takes` does not accept stay. Raises BrokerAway if RabbitMQ does not answer or does not accept one; all others remain dead letters.
     """
     with opened(queue) as channel:
-        return _requeue(channel, queue, limit)
+        return _requeue(channel, queue, limit, takes)
 
 
 @contextmanager
@@ -107,15 +107,18 @@ def _lock(connection: Any, queue: str) -> None:
         connection.sleep(AGAIN_S)
 
 
-def _requeue(channel: Any, queue: str, limit: int) -> Requeued:
+def _requeue(channel: Any, queue: str, limit: int, takes: Callable[[bytes], bool]) -> Requeued:
     letters = topology.dead_letter_queue(queue)
     there = waiting(channel, letters)
-    moved = 0
-    while moved < min(there, limit):
+    moved, left = 0, []
+    for _ in range(min(there, limit)):
         with answered(channel.connection, f"a dead letter of {letters}"):
             method, properties, body = channel.basic_get(letters)
             if method is None:
                 break
+            if not takes(body):
+                left.append((method, properties, body))
+                continue
             try:
                 channel.basic_publish("", origin(queue, properties), body, fresh(properties), mandatory=True)
             except pika.exceptions.UnroutableError:
@@ -123,6 +126,9 @@ def _requeue(channel: Any, queue: str, limit: int) -> Requeued:
                 raise
             channel.basic_ack(method.delivery_tag)
         moved += 1
+    for each in left:
+        with answered(channel.connection, f"the return of a dead letter of {queue}"):
+            give_back(channel, letters, *each)
     log.info("dead_letters_given_back", queue=queue, messages=moved)
     return Requeued(moved, there - moved)
 

@@ -7,6 +7,7 @@ import pickle
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pika
@@ -18,6 +19,11 @@ from src.broker.core import topology
 from src.broker.recover import dead_letter_contents as contents
 from src.broker.recover import dead_letters
 from src.broker.recover.dead_letters import BrokerAway, Requeued
+from src.jobs.submit import defaults
+from src.operations.failures import dead_letter_requests
+from src.operations.people import caller
+from src.operations.people.caller import Caller
+from src.operations.people.roles import Role
 from src.settings import get_settings
 from tests.harness.waiting import eventually
 from tests.sql.cli.conftest import Terminal
@@ -106,12 +112,12 @@ def test_an_unreachable_broker_is_reported_with_the_cure(monkeypatch: pytest.Mon
         get_settings.cache_clear()
 
 
-def put(channel: pika.adapters.blocking_connection.BlockingChannel, *numbers: int, queue: str = QUEUE) -> None:
+def put(channel: pika.adapters.blocking_connection.BlockingChannel, *numbers: int, queue: str = QUEUE, actor: str = "add") -> None:
     """Publish messages to the dead-letter queue."""
     topology.declare(channel, queue)
     channel.confirm_delivery()
     for number in numbers:
-        body = {"queue_name": queue, "actor_name": "add", "args": [number], "kwargs": {}, "options": {}, "message_id": f"n{number}"}
+        body = {"queue_name": queue, "actor_name": actor, "args": [number], "kwargs": {}, "options": {}, "message_id": f"n{number}"}
         channel.basic_publish(
             "", topology.dead_letter_queue(queue), json.dumps(body).encode(), pika.BasicProperties(message_id=f"n{number}")
         )
@@ -291,3 +297,26 @@ def test_a_message_with_the_user_of_another_program_is_requeued(
     channel.basic_publish("", topology.dead_letter_queue(QUEUE), b"mine", pika.BasicProperties(user_id=user))
     assert dead_letters.requeue(QUEUE) == Requeued(1, 0)
     assert channel.basic_get(QUEUE)[1].user_id is None, "RabbitMQ takes no other user's"
+
+
+def test_those_of_an_actor_with_a_higher_submit_role_stay(channel: pika.adapters.blocking_connection.BlockingChannel) -> None:
+    put(channel, 1, 2)
+    put(channel, 3, actor="spill")
+    put(channel, 4)
+    before = defaults.of("spill")
+    defaults.declare("spill", replace(before, submit_role="admin"))
+    caller.become(Caller("ann", Role.OPERATOR, "user:ann"))
+    try:
+        letters = contents.peek(QUEUE)
+        [guarded] = [letter.key for letter in letters if letter.actor == "spill"]
+        with pytest.raises(caller.Forbidden, match="requires role admin"):
+            dead_letter_requests.requeue_one(QUEUE, guarded, arguments={"args": [9]})
+        assert contents.peek(QUEUE) == letters
+        dead_letter_requests.requeue_one(QUEUE, letters[0].key)
+        assert dead_letter_requests.requeue(QUEUE) == Requeued(2, 1)
+        assert [letter.actor for letter in contents.peek(QUEUE)] == ["spill"]
+        caller.become(Caller("root", Role.ADMIN, "user:root"))
+        assert dead_letter_requests.requeue(QUEUE) == Requeued(1, 0)
+    finally:
+        caller.become(None)
+        defaults.declare("spill", before)

@@ -14,7 +14,7 @@ from .... import audit
 from ....broker.recover import dead_letter_contents as contents
 from ....broker.recover.dead_letters import BrokerAway
 from ....jobs.core.errors import JobsError
-from ....operations.failures import dead_letter_documents
+from ....operations.failures import dead_letter_documents, dead_letter_requests
 from ....operations.failures.dead_letter_documents import DeadLetter
 from ....operations.fleet import override_requests
 from ....operations.fleet.override_requests import Target
@@ -63,7 +63,7 @@ def requeue_dead_letter(name: str, key: str, body: RequeueBody) -> Answer[Delete
     """Requeue one dead letter, with other arguments if given; return how many left the dead-letter queue."""
     given = {field: value for field, value in (("args", body.args), ("kwargs", body.kwargs)) if value is not None}
     with _queue(name):
-        contents.requeue_one(name, key, arguments=given or None)
+        dead_letter_requests.requeue_one(name, key, arguments=given or None)
     return answer({"deleted": 1})
 
 

@@ -15,6 +15,7 @@ from ....jobs.core.errors import JobsError
 from ....jobs.core.states import WorkerCommand
 from ....jobs.leases import worker_commands, workers
 from ....jobs.limits import overrides
+from ....operations.failures import dead_letter_requests
 from ....operations.fleet import actor_documents, override_requests, queue_documents, worker_documents
 from ....operations.fleet.actor_documents import ActorDocument
 from ....operations.fleet.override_requests import Target
@@ -139,7 +140,7 @@ def requeue_dead_letters(name: str) -> Answer[Requeued]:
             raise NotFound(str(error)) from None
         audit.about("queue", name)
     try:
-        done = dead_letters.requeue(name)
+        done = dead_letter_requests.requeue(name)
     except dead_letters.BrokerAway as error:
         raise ServiceUnavailable(str(error)) from None
     return answer({"moved": done.moved, "left": done.left})

@@ -15,7 +15,7 @@ from ....jobs.core import values
 from ....jobs.core.errors import JobsError
 from ....jobs.read import queries
 from ....operations.arguments.field import Kind, write
-from ....operations.failures import dead_letter_documents
+from ....operations.failures import dead_letter_documents, dead_letter_requests
 from ....operations.fleet import override_requests
 from ....operations.fleet.override_requests import Target
 from ....operations.jobs.documents import job_documents
@@ -64,7 +64,7 @@ def act(name: str, key: str, action: str) -> Response:
         if action == "delete":
             contents.delete_one(name, key)
         else:
-            contents.requeue_one(name, key, arguments=_arguments())
+            dead_letter_requests.requeue_one(name, key, arguments=_arguments())
         flash(_DONE[action], "success")
     except (BrokerAway, JobsError) as error:
         flash(f"Failed: {error}", "error")

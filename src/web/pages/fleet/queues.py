@@ -18,6 +18,7 @@ from ....jobs.leases import workers
 from ....jobs.limits import overrides as limits_overrides
 from ....jobs.read import queries
 from ....jobs.read.queries import QueueCounts
+from ....operations.failures import dead_letter_requests
 from ....operations.fleet import override_requests
 from ....operations.fleet.figures import history
 from ....operations.fleet.override_requests import Target
@@ -100,7 +101,7 @@ def requeue(name: str) -> AnyResponse:
         _counted(session, name)
         audit.about("queue", name)
     try:
-        done = dead_letters.requeue(name)
+        done = dead_letter_requests.requeue(name)
         went = f"{done.moved} dead letter{'' if done.moved == 1 else 's'} requeued"
         flash(f"{went}{f', {done.left} left' if done.left else ''}.", "success")
     except dead_letters.BrokerAway as error:
