@@ -19,6 +19,7 @@ from ..core.envelopes import announce, dumps, encode
 from ..core.states import State, require
 from ..core.workflow_models import StoredStep
 from ..files import result_files
+from ..search import texts
 
 
 def release(session: Session, seqs: Collection[int]) -> list[tuple[int, str]]:
@@ -31,16 +32,16 @@ def release(session: Session, seqs: Collection[int]) -> list[tuple[int, str]]:
     steps = _READY.named(session, [(seq,) for seq in sorted(seqs)])
     found = outcomes(session, [step.seq for step in steps if step.takes_results])
     for step in steps:
-        texts: tuple[str | None, str | None] = (None, None)
+        filled: tuple[str | None, str | None] = (None, None)
         if step.takes_results:
             try:
-                texts = _filled(step.args, step.kwargs, found[step.seq])
+                filled = _filled(step.args, step.kwargs, found[step.seq])
             except (ValueError, KeyError) as error:
                 unstartable.append((step.seq, f"its arguments cannot be kept: {error}"))
                 continue
         due_us = max(present_us + (step.delay_ms or 0) * 1000, step.not_before_us or 0)
         expires_us = None if step.expires_ms is None else due_us + step.expires_ms * 1000
-        rows.append((step.seq, *texts, due_us if due_us > present_us else None, expires_us))
+        rows.append((step.seq, *filled, due_us if due_us > present_us else None, expires_us))
     if rows:
         grace = timedelta(seconds=get_settings().publish_grace)
         queued = _RELEASE.named(session, rows, publish_at=to_microseconds(now() + grace))
@@ -51,6 +52,7 @@ def release(session: Session, seqs: Collection[int]) -> list[tuple[int, str]]:
             .values(released_at=now(), fate=None)
             .execution_options(synchronize_session=False)
         )
+        texts.rewrite(session, [seq for seq, args, *_ in rows if args is not None])
         announce(session, [_envelope(row) for row in sorted(queued) if row.state == State.QUEUED])
     return unstartable
 

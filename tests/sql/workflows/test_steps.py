@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from src.jobs import State
+from src.jobs import State, search
 from src.jobs.control import actions as control_actions
 from src.jobs.control import edits, workflows
 from src.jobs.core.errors import JobsError, NotAllowed
@@ -18,6 +18,7 @@ from src.jobs.core.models import Job, Worker
 from src.jobs.core.workflow_models import Fate
 from src.jobs.leases.workers import take_over
 from src.jobs.relay.due_jobs import expire, release_due
+from src.jobs.search import texts
 from src.jobs.submit import defaults
 from src.jobs.workflows.canvas import Workflow, outcome_of, result_of
 from src.sql.clock import now
@@ -515,3 +516,18 @@ def test_cancels_retries_and_ends_that_meet_do_not_lock_each_other_out(database:
     last = look(database, receipt.jobs["last"])
     roots_ended = all(look(database, receipt.jobs[root.name]).state.is_final for root in roots)
     assert (last.state is State.QUEUED) == roots_ended
+
+
+@pytest.mark.both_stores
+def test_a_search_finds_the_arguments_that_a_step_has_got(database: Database, hand: Hand) -> None:
+    workflow = Workflow("found")
+    first = workflow.step(message(1), name="first")
+    workflow.step(message(result_of(first)), name="second")
+    with texts.search_fields.replaced(lambda _actor, args, _kwargs: {"args": args}):
+        receipt = submitted(database, workflow)
+        with database.write() as session:
+            texts.write_new(session)
+        hand.end(receipt.jobs["first"], result="parcel-777")
+        with database.read() as session:
+            found = {word: [one.id for one in search.find(session, search.parse(word)).jobs] for word in ("parcel-777", "$result_of")}
+    assert found == {"parcel-777": [receipt.jobs["second"]], "$result_of": []}
