@@ -17,6 +17,7 @@ from src.broker.options.submission import ROLES, SubmissionOptions
 from src.jobs import State
 from src.jobs.core.models import Job
 from src.jobs.submit import defaults
+from src.jobs.workflows.canvas import Workflow, chunks
 from src.operations.people.roles import Role
 from src.sql.clock import now
 from src.sql.database import write
@@ -125,6 +126,16 @@ def test_a_workflow_with_a_step_of_it_is_cancelled_but_not_retried(site: Site, d
     declare(submit_role="admin")
     assert site.program(Role.OPERATOR).post(f"/api/v1/workflows/{id}/retry").status_code == 403
     assert site.program(Role.OPERATOR).post(f"/api/v1/workflows/{id}/cancel").status_code == 200
+
+
+def test_a_job_that_calls_it_for_each_element_is_not_retried(site: Site, declare: Declare) -> None:
+    declare(submit_role="admin")
+    with write() as session:
+        receipt = Workflow("w", chunks(spill, [1, 2], 2)).submit(session)
+    [id] = receipt.jobs.values()
+    dead(id)
+    assert site.program(Role.OPERATOR).post(f"/api/v1/jobs/{id}/retry").status_code == 403
+    assert site.program(Role.ADMIN).post(f"/api/v1/jobs/{id}/retry").status_code == 200
 
 
 @pytest.mark.parametrize("role", [Role.VIEWER, Role.SUBMITTER])

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from sqlalchemy.orm import Session
 
 from .... import audit
-from ....actors.bulk import act_on_jobs
+from ....actors.bulk import act_on_jobs, call_each
 from ....jobs import Receipt, search, submit
 from ....jobs.control import bulk
 from ....jobs.control.bulk import Verb
@@ -62,7 +62,9 @@ def within(verb: Verb, query: Query) -> Query:
 
 
 def check_again(job: Job) -> None:
-    """Raise Forbidden for running again a bulk action that was allowed to a higher role: its query has that role's actors in it."""
+    """Raise Forbidden for running again what calls actors of a higher role: such a role's bulk action, or a job of `canvas.chunks`."""
+    if job.actor == call_each.actor_name and job.args:
+        permissions.require_submit(str(job.args[0]))
     if job.actor != act_on_jobs.actor_name or job.kwargs.get("verb") in (Verb.CANCEL, Verb.DISCARD):
         return
     by, role = caller.current(), job.kwargs.get("role")
