@@ -16,7 +16,7 @@ from ...logs import get_logger
 from ...sql.clock import now
 from ...sql.upsert import upsert
 from ..rows.declarations import Declaration
-from ..rows.drafts import Draft
+from ..rows.drafts import GROUPS, TIME_FIELDS, Draft
 from ..rows.makers import Maker
 from ..rows.models import Schedule
 from .editing import apply, begin_anew, note
@@ -57,20 +57,31 @@ def register(session: Session, actor: str, declaration: Declaration, *, since: d
     document = declaration.document(actor)
     if not changed and not schedule.gone and schedule.code == document:
         return schedule
-    # Field by field: the user's overrides are the fields that differ from the previous declaration.
-    mine = schedule.draft
-    overridden = mine.differing(said)
-    followed = {name: getattr(draft, name) for name in changed if name not in overridden}
     _warn_of_another_owner(actor, schedule.code, document)
     schedule.code = document
     returned, schedule.gone = schedule.gone, False
-    apply(schedule, replace(mine, **{name: value for name, value in followed.items() if name != "name"}))
+    apply(schedule, _merged(schedule.draft, said, draft))
     if returned and schedule.paused_at is None:
         begin_anew(schedule)
     changes = {name: [said.document()[name], draft.document()[name]] for name in changed if name not in ("args", "kwargs")}
     note(session, schedule, CODE, "declared again" if returned else "changed", changes)
     session.flush()
     return schedule
+
+
+def _merged(mine: Draft, said: Draft, draft: Draft) -> Draft:
+    """Return `mine` with the new declaration's value of each setting that a user has not overridden.
+
+    The overrides are the settings that differ from the previous declaration, `said`.
+    """
+    kept = {"name", *mine.differing(said)}
+    for group in GROUPS:
+        if not kept.isdisjoint(group):
+            kept.update(group)  # else a cron rule could stand beside the code's new interval
+    merged = replace(mine, **{name: getattr(draft, name) for name in said.differing(draft) if name not in kept})
+    if merged.rule.problem is not None:  # such as the code's new start after an overridden end
+        merged = replace(merged, **{name: getattr(mine, name) for name in TIME_FIELDS})
+    return merged
 
 
 def _warn_of_another_owner(actor: str, before: Mapping[str, Any] | None, document: Mapping[str, Any]) -> None:

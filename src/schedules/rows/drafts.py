@@ -22,6 +22,8 @@ CLOCK_TIME = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
 _INSTANTS = ("at", "starts_at", "ends_at")
 #: fields that determine the ticks: changing one restarts the rule from now
 TIME_FIELDS = ("cron", "every_s", "at", "zone", "starts_at", "ends_at", "jitter_s")
+#: fields that are one setting together: each group is overridden as a whole
+GROUPS = (("cron", "every_s", "at"), ("expect_by", "expect_within_s"), ("args", "kwargs"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,6 +98,8 @@ def decide(session: Session, schedule: Schedule, decision: Decision, make: Maker
     if decision.runs:
         state = TickState.SUBMITTED
         try:
+            if decision.origin is not Origin.MANUAL:
+                schedule.draft.rule.check()
             message = make(schedule.actor, schedule.args, schedule.kwargs, {SCHEDULED_FOR: decision.tick.isoformat()})
             how = overlaps.settle(session, schedule, decision.origin)
             schedule.broken = None
