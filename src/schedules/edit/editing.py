@@ -77,6 +77,8 @@ def pause(session: Session, id: int, *, by: str, reason: str | None = None) -> S
 def resume(session: Session, id: int, *, by: str) -> Schedule:
     """Resume a schedule from its next tick; ticks during the pause are neither missed nor caught up."""
     schedule = locked(session, id)
+    if schedule.gone:
+        raise NotAllowed("the schedule is no longer declared in code: declare it there again, or delete it")
     if schedule.paused_at is not None:
         schedule.paused_at, schedule.paused_by, schedule.pause_reason, schedule.failures = None, None, None, 0
         begin_anew(schedule)

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from src.jobs.core.errors import NotAllowed
 from src.operations.schedules import schedule_documents as documents
 from src.operations.schedules.schedule_documents import Condition
 from src.schedules import cron, every
@@ -87,6 +88,24 @@ def test_a_deploy_whose_start_lies_after_an_overridden_end_changes_all_but_the_r
     schedule = look(database, id)
     assert (schedule.cron, schedule.starts_at, schedule.ends_at, schedule.overlap) == ("0 3 * * *", None, at(2026, 2, 1), "skip")
     assert schedule.draft.rule.problem is None
+
+
+def test_a_paused_schedule_that_has_left_the_code_cannot_be_resumed(database: Database, time: StillClock) -> None:
+    """It ran for ever, shown as gone."""
+    id = deploy(database, sched_work=every(60))
+    with database.write() as session:
+        editing.pause(session, id, by="tester")
+    deploy(database)
+
+    with pytest.raises(NotAllowed, match="no longer declared in code"), database.write() as session:
+        editing.resume(session, id, by="tester")
+
+    assert look(database, id).due_at is None
+    deploy(database, sched_work=every(60))
+    assert look(database, id).due_at is None  # its pause stays
+    with database.write() as session:
+        editing.resume(session, id, by="tester")
+    assert look(database, id).due_at is not None
 
 
 @pytest.mark.both_stores

@@ -23,7 +23,7 @@ from src.jobs.upkeep import usage_counts
 from src.operations.format.json_documents import MASK
 from src.operations.people.roles import Role
 from src.schedules import every
-from src.schedules.edit import declared_schedules
+from src.schedules.edit import declared_schedules, editing
 from src.schedules.rows import queries
 from src.schedules.rows.models import Schedule
 from src.schedules.ticks import ticks
@@ -262,6 +262,24 @@ def test_what_the_code_says_stands_beside_what_a_person_says(site: Site) -> None
     fill = visit.hidden(f"/schedules/{schedule.id}", action=f"/schedules/{schedule.id}/follow-code")
     visit.client.post(f"/schedules/{schedule.id}/follow-code", data=fill)
     assert schedules()[0].every_s == 60
+
+
+def test_a_paused_schedule_that_has_left_the_code_offers_no_resume(site: Site) -> None:
+    with write() as session:
+        declared_schedules.synchronise(session, {"debug_message": every(60)}, {"debug_message"})
+        [schedule] = queries.every(session)
+        editing.pause(session, schedule.id, by="ada")
+        declared_schedules.synchronise(session, {}, {"debug_message"})
+    path = f"/schedules/{schedule.id}"
+
+    page = site.browser(Role.OPERATOR).get(path).text
+
+    assert f'"{path}/resume"' not in page
+    assert f'"{path}/pause"' not in page
+    assert f'"{path}/run-now"' in page
+    refused = site.program().post(f"/api/v1{path}/resume")
+    assert refused.status_code == 409
+    assert "no longer declared in code" in refused.get_json()["detail"]
 
 
 def test_hostile_names_are_only_text(site: Site) -> None:
