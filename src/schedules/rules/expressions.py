@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from functools import lru_cache
 from typing import Any
 
@@ -71,6 +71,11 @@ class Expression:
     def after(self, naive: datetime) -> Iterator[datetime]:
         """Yield the naive local times of ticks later than `naive`, ascending; ends if none comes within fifty years."""
         return iter(self._simulation(naive))
+
+    def number_on(self, day: date) -> int:
+        """Return the number of ticks on a local day on which clocks do not change."""
+        engine = self._simulation(_SOMEWHERE)
+        return len(engine.minutes) * len(engine.hours) if day.month in engine.months and engine.match_day(day) else 0
 
     @property
     def words(self) -> str:

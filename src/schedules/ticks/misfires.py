@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from ..rows.vocabulary import Missed, Origin
+from ..rules import counting
 from ..rules.rules import Rule
 
 #: missed ticks that policy `all` catches up, and that get rows of their own; older ones share one row
@@ -33,14 +33,16 @@ class Decision:
 
 def due_ticks(rule: Rule, start: datetime, present: datetime) -> tuple[list[datetime], int]:
     """Return the newest ticks from `start` that are due by now, and the number of older ones."""
-    found: deque[datetime] = deque(maxlen=MOST + 1)
-    number = 0
-    for tick in rule.between(start, present):
-        if rule.jitter_s and rule.due(tick) > present:
-            break
-        found.append(tick)
-        number += 1
-    return list(found), number - len(found)
+    days = list(counting.by_day(rule, start, present))
+    since, number = start, 0
+    while days and number < MOST + 2:
+        since, ticks = days.pop()
+        number += ticks
+    listed = list(rule.between(since, present))
+    if listed and rule.due(listed[-1]) > present:
+        listed.pop()  # only the last one may be ahead: no jitter passes the next tick
+    newest = listed[-MOST - 1 :]
+    return newest, sum(ticks for _, ticks in days) + len(listed) - len(newest)
 
 
 def judge(rule: Rule, ticks: Sequence[datetime], older: int, present: datetime, *, missed: Missed, grace_s: int) -> list[Decision]:

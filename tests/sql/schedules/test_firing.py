@@ -175,6 +175,19 @@ def test_a_long_outage_leaves_few_rows_and_says_how_many_they_stand_for(database
     assert len([one for one in fired if one.job_id]) == MOST == len(jobs(database))
 
 
+def test_a_run_stands_for_months_of_missed_ticks(database: Database, time: StillClock, make: Maker) -> None:
+    id = created(database, zone="Europe/Berlin", jitter_s=20)
+    time.forward(100 * 86_400 + 30)  # past a change of clocks
+
+    fire(database, id, make)
+
+    ticks = history(database, id)
+    assert [tick.state.value for tick in ticks] == [*["missed"] * MOST, "submitted"]
+    assert sum(tick.covers for tick in ticks) == 100 * 1_440
+    assert ticks[-1].reason == f"stands for {100 * 1_440} missed ticks: no scheduler ran"
+    assert len(jobs(database)) == 1
+
+
 def test_arguments_that_do_not_fit_any_more_are_shown_and_not_fired(database: Database, time: StillClock, make: Maker) -> None:
     id = created(database, kwargs={"number": 700})  # as if a deploy had narrowed what the actor takes
     time.forward(61)
