@@ -15,7 +15,9 @@ LONG_DAY = timedelta(hours=50)
 
 def begin_anew(schedule: Schedule) -> None:
     """Expect a success from the next tick on."""
-    schedule.alert_at = following(schedule, now(), first_tick=schedule.tick_at)
+    # An earlier deadline would ask for the success of a tick before this one.
+    after = now() if schedule.tick_at is None else max(now(), schedule.tick_at)
+    schedule.alert_at = following(schedule, after, first_tick=schedule.tick_at)
 
 
 def following(schedule: Schedule, after: datetime, *, first_tick: datetime | None) -> datetime | None:
@@ -40,9 +42,9 @@ def watched(schedule: Schedule, deadline: datetime) -> Window | None:
         tick = deadline - timedelta(seconds=schedule.expect_within_s)
         return Window(tick, deadline)
     earlier = [each for each in _daily(schedule).between(deadline - LONG_DAY, deadline) if each < deadline]
-    start = (earlier[-1] if earlier else deadline - timedelta(days=1)) + timedelta(microseconds=1)
-    first = next(schedule.draft.rule.between(start, deadline), None)
-    return None if first is None else Window(first, deadline)
+    end = deadline - timedelta(microseconds=1)  # a tick at that very time belongs to the next deadline
+    first = next(schedule.draft.rule.between(earlier[-1] if earlier else deadline - timedelta(days=1), end), None)
+    return None if first is None else Window(first, end)
 
 
 def _daily(schedule: Schedule) -> Rule:

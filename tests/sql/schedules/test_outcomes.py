@@ -139,6 +139,40 @@ def test_no_success_is_expected_on_a_day_without_a_tick(database: Database, time
     assert [each["event"] for each in told(database)] == ["no_success"]
 
 
+@pytest.mark.parametrize("how", ["created", "resumed"])
+def test_a_success_is_expected_from_the_next_tick_on(database: Database, time: StillClock, make: Maker, how: str) -> None:
+    """Created between today's tick and today's deadline, it said at once that there was no success."""
+    time.instant = at(2026, 1, 6, 6, 20) if how == "created" else at(2026, 1, 2)
+    id = created(database, cron="0 6 * * *", expect_by="06:30", **TOLD)
+    if how == "resumed":
+        with database.write() as session:
+            editing.pause(session, id, by="tester")
+        time.instant = at(2026, 1, 6, 6, 20)
+        with database.write() as session:
+            editing.resume(session, id, by="tester")
+
+    time.instant = at(2026, 1, 6, 6, 31)
+    follow(make)
+    assert told(database) == []
+
+    time.instant = at(2026, 1, 7, 6, 31)
+    follow(make)
+    assert [each["event"] for each in told(database)] == ["no_success"]
+
+
+def test_a_tick_at_the_deadlines_own_time_has_a_day_to_succeed(database: Database, time: StillClock, make: Maker) -> None:
+    id = created(database, cron="30 6 * * *", expect_by="06:30", **TOLD)
+    for day in (6, 7, 8):
+        time.instant = at(2026, 1, day, 6, 30)
+        [fired] = fire(database, id, make)
+        follow(make)
+        time.forward(60)
+        if day == 6:
+            end(database, fired.job_id or "")
+        follow(make)
+        assert len(told(database)) == (1 if day == 8 else 0), day
+
+
 def test_a_success_within_so_long_of_each_tick(database: Database, time: StillClock, make: Maker) -> None:
     id = created(database, expect_within_s=150, **TOLD)
     tick(database, time, id, make, State.SUCCEEDED)  # 12:01
