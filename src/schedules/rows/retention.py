@@ -24,5 +24,7 @@ def prune(session: Session) -> int:
         oldest_kept = session.execute(of_this.offset(NEWEST_KEPT - 1).limit(1)).scalar()
         if oldest_kept is not None:
             old = (Tick.schedule_id == id) & (Tick.scheduled_for < min(cutoff, oldest_kept)) & (Tick.state != TickState.SUBMITTED)
+            # By age of the decision, too: a backfill of ticks older than the cutoff must find them when it is repeated.
+            old &= Tick.decided_at < cutoff
             deleted += len(session.execute(delete(Tick).where(old).returning(Tick.schedule_id)).all())
     return deleted

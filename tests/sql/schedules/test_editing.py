@@ -190,6 +190,28 @@ def test_a_backfill_gives_each_tick_its_own_instant_and_makes_no_doubles(databas
     assert look(database, id).due_at == at(2026, 1, 5, 12, 6)
 
 
+def test_a_backfill_of_a_long_past_period_makes_no_doubles_after_a_clean_up(database: Database, time: StillClock, make: Maker) -> None:
+    id = created(database, every_s=60, missed="skip")
+    time.forward(2 * 86_400)
+    fire(database, id, make)
+    newer = len(history(database, id))
+
+    def again() -> int:
+        with database.write() as session:
+            return len(backfill.backfill(session, id, at(2025, 9, 1), at(2025, 9, 1, 0, 4), make, by="tester").fired)
+
+    assert again() == 5
+    for job in jobs(database):
+        end(database, job.id)
+    follow(make)
+    with database.write() as session:
+        assert prune(session) == 0
+    assert again() == 0
+    time.forward(61 * 86_400)
+    with database.write() as session:
+        assert prune(session) == 5 + newer - 100
+
+
 @pytest.mark.both_stores
 def test_a_backfill_of_jobs_that_must_not_overlap_lines_up(database: Database, time: StillClock, make: Maker) -> None:
     id = created(database, overlap="skip")
