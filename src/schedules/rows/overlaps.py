@@ -6,7 +6,7 @@ import contextlib
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from ...jobs.control import actions
@@ -115,4 +115,6 @@ def disband(session: Session, schedule_id: int) -> None:
 
 def _cancel(session: Session, id: str) -> None:
     with contextlib.suppress(NotAllowed):  # it has just ended by itself, which is fine
-        actions.cancel(session, id)
+        if actions.cancel(session, id).is_cancelling:
+            # Its successor waits for its end with the key. Else the job that is being cancelled would stand for the successor.
+            session.execute(update(Job).where(Job.id == id).values(unique_key=None).execution_options(synchronize_session=False))

@@ -9,10 +9,11 @@ from src.jobs.alerts import alerts
 from src.jobs.alerts.models import AlertKind
 from src.jobs.core.envelopes import Envelope
 from src.jobs.core.states import State
+from src.jobs.submit.submission import submit
 from src.schedules.rows.makers import Maker
 from src.settings import get_settings
 from src.sql.database import Database
-from tests.harness.jobs import StillClock
+from tests.harness.jobs import StillClock, claim, ended, hired, settle
 from tests.harness.schedules import created, end, fire, follow, history, jobs, run, said
 
 pytestmark = pytest.mark.both_stores
@@ -73,6 +74,45 @@ def test_cancel_takes_back_what_waits_and_stops_what_runs(database: Database, ti
     _, second, third = jobs(database)
     assert (second.state, second.cancel_requested, third.state) == (State.RUNNING, True, State.SCHEDULED)
     assert second.id in (third.reason or "")
+
+
+def test_cancel_lets_the_next_job_of_a_unique_actor_wait_for_the_end_of_the_one_that_runs(
+    database: Database, time: StillClock, make: Maker
+) -> None:
+    """The job that was being cancelled stood for the new tick too, so neither ran."""
+    id = created(database, actor="sched_alone", overlap="cancel")
+    ticks(database, time, id, make, 1)
+    worker = hired(database)
+    claimed = claim(database, worker, jobs(database)[0].id)
+    assert claimed is not None
+
+    ticks(database, time, id, make, 2)
+    follow(make)
+
+    assert [(job.state, job.cancel_requested) for job in jobs(database)] == [
+        (State.RUNNING, True), (State.CANCELLED, False), (State.SCHEDULED, False),
+    ]  # fmt: skip
+    third = jobs(database)[2].id
+    with database.write() as session:
+        assert submit(session, make("sched_alone", [], {}, {})).id == third  # still one of its key
+    assert settle(database, worker, ended(claimed, State.CANCELLED))
+    follow(make)
+    follow(make)
+    assert [job.state for job in jobs(database)] == [State.CANCELLED, State.CANCELLED, State.QUEUED]
+    assert [tick.job_id for tick in history(database, id)] == [job.id for job in jobs(database)]
+
+
+def test_queue_lets_the_job_of_a_unique_actor_stand_for_later_ticks(database: Database, time: StillClock, make: Maker) -> None:
+    id = created(database, actor="sched_alone", overlap="queue")
+    ticks(database, time, id, make, 1)
+    run(database, jobs(database)[0].id)
+
+    ticks(database, time, id, make, 2)
+    follow(make)
+
+    [job] = jobs(database)
+    assert (job.state, job.cancel_requested) == (State.RUNNING, False)
+    assert {tick.job_id for tick in history(database, id)} == {job.id}
 
 
 def test_ticks_of_a_catch_up_queue_up_and_cancel_nothing(database: Database, time: StillClock, make: Maker) -> None:
