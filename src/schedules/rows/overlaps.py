@@ -6,7 +6,7 @@ import contextlib
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import select, update
+from sqlalchemy import select, text, union, update
 from sqlalchemy.orm import Session
 
 from ...jobs.control import actions
@@ -22,9 +22,14 @@ from .vocabulary import Origin, Overlap, TickState
 LINE = "schedule:"
 #: most jobs in one line: where an actor is slower than its schedule, the line would grow for ever
 LINE_LIMIT = 100
+#: newest ticks whose jobs are looked at, whatever their ticks say
+NEWEST = 100
 
 #: states that may last for hours, until a retry is due or an operator acts: they skip no tick
 LATER = (State.RETRYING, State.HELD)
+
+#: as in its index: SQLite compares texts, not the values of parameters
+_IS_OPEN = text(f"schedule_ticks.state = '{TickState.SUBMITTED}'")
 
 
 class Blocked(NamedTuple):
@@ -64,14 +69,14 @@ def settle(session: Session, schedule: Schedule, origin: Origin) -> dict[str, An
 
 
 def open_jobs(session: Session, schedule_id: int) -> list[Job]:
-    """Return the schedule's unfinished jobs, oldest first."""
-    statement = (
-        select(Job)
-        .join(Tick, Tick.job_id == Job.id)
-        .where(Tick.schedule_id == schedule_id, Tick.state == TickState.SUBMITTED, Job.state.not_in(FINAL))
-        .order_by(Job.seq)
-        .execution_options(populate_existing=True)
-    )
+    """Return the schedule's unfinished jobs, oldest first.
+
+    A retry of an ended job reopens its tick only when the follower looks, so the jobs of the newest ticks count as they are.
+    """
+    of_this = select(Tick.job_id).where(Tick.schedule_id == schedule_id)
+    newest = of_this.order_by(Tick.scheduled_for.desc()).limit(NEWEST).subquery()
+    ids = union(of_this.where(_IS_OPEN), select(newest.c.job_id))
+    statement = select(Job).where(Job.id.in_(ids), Job.state.not_in(FINAL)).order_by(Job.seq).execution_options(populate_existing=True)
     return list(session.execute(statement).scalars())
 
 

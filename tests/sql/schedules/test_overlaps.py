@@ -7,6 +7,7 @@ import pytest
 from src.actors.notifications import fleet_watch
 from src.jobs.alerts import alerts
 from src.jobs.alerts.models import AlertKind
+from src.jobs.control import actions
 from src.jobs.core.envelopes import Envelope
 from src.jobs.core.states import State
 from src.jobs.submit.submission import submit
@@ -100,6 +101,31 @@ def test_cancel_lets_the_next_job_of_a_unique_actor_wait_for_the_end_of_the_one_
     follow(make)
     assert [job.state for job in jobs(database)] == [State.CANCELLED, State.CANCELLED, State.QUEUED]
     assert [tick.job_id for tick in history(database, id)] == [job.id for job in jobs(database)]
+
+
+@pytest.mark.parametrize(
+    ("overlap", "states"),
+    [
+        ("skip", [State.QUEUED]),
+        ("queue", [State.QUEUED, State.SCHEDULED]),
+        ("cancel", [State.CANCELLED, State.QUEUED]),
+    ],
+)
+def test_a_job_that_an_operator_has_just_retried_is_open(
+    database: Database, time: StillClock, make: Maker, overlap: str, states: list[State]
+) -> None:
+    """It ran beside the next tick's job until the follower had looked for retried jobs."""
+    id = created(database, overlap=overlap)
+    ticks(database, time, id, make, 1)
+    end(database, jobs(database)[0].id, State.DEAD)
+    follow(make)
+    assert said(database, id) == [("12:01:00", "dead")]
+    with database.write() as session:
+        actions.retry(session, jobs(database)[0].id)
+
+    ticks(database, time, id, make, 1)
+
+    assert [job.state for job in jobs(database)] == states
 
 
 def test_queue_lets_the_job_of_a_unique_actor_stand_for_later_ticks(database: Database, time: StillClock, make: Maker) -> None:
