@@ -8,7 +8,7 @@ from typing import Any
 from ...jobs.submit.submission import new_id
 from ..core import registry
 from ..result import GroupResult
-from .signatures import Signature, linked
+from .signatures import Entry, Signature, linked
 
 
 class _Several(Signature):
@@ -24,10 +24,7 @@ class _Several(Signature):
         )
         return made
 
-    @property
-    def tasks(self) -> list[Signature]:
-        tasks: list[Signature] = self["kwargs"]["tasks"]
-        return tasks
+    tasks: Any = Entry("kwargs", "tasks")
 
     def _links(self, options: Mapping[str, Any]) -> tuple[list[Signature], list[Signature]]:
         """Return its own callbacks and error callbacks, with those of a call."""
@@ -186,19 +183,9 @@ class chord(Signature):
         )
         return made
 
-    @property
-    def header(self) -> group:
-        header: group = self["kwargs"]["header"]
-        return header
-
-    @property
-    def tasks(self) -> list[Signature]:
-        return self.header.tasks
-
-    @property
-    def body(self) -> Signature | None:
-        body: Signature | None = self["kwargs"]["body"]
-        return body
+    header: Any = Entry("kwargs", "header")
+    tasks: Any = Entry("kwargs", "header", "kwargs", "tasks")
+    body: Any = Entry("kwargs", "body")
 
     def __call__(self, body: Any = None, **options: Any) -> Any:
         """Send it, with this body if one is given."""
@@ -216,9 +203,10 @@ class chord(Signature):
         return result
 
     def required_body(self) -> Signature:
-        if self.body is None:
+        body: Signature | None = self.body
+        if body is None:
             raise ValueError("A chord needs a body: chord(header)(body), or chord(header, body).")
-        return self.body
+        return body
 
     def link(self, callback: Any) -> Any:
         """Add the callback to the body."""

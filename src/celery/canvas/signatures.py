@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
+from functools import reduce
+from operator import getitem
 from typing import Any, ClassVar
 
 from ...hooks import Hook
@@ -17,6 +19,22 @@ FROZEN = "frozen"
 sender: Hook[Callable[[Any, Iterable[Any], Mapping[str, Any], Mapping[str, Any]], Any]] = Hook("celery_sender")
 #: stamps a signature; canvas/__init__.py connects stamping.stamp
 stamper: Hook[Callable[[Any, Any, bool, Mapping[str, Any]], None]] = Hook("celery_stamper")
+
+
+class Entry:
+    """Attribute of a signature that is an entry of its dictionary, or of a dictionary in it: changes made to it stay."""
+
+    def __init__(self, *path: str) -> None:
+        *self._way, self._key = path
+
+    def __get__(self, signature: Any, owner: Any = None) -> Any:
+        return self if signature is None else self._place(signature).get(self._key)
+
+    def __set__(self, signature: Any, value: Any) -> None:
+        self._place(signature)[self._key] = value
+
+    def _place(self, signature: Any) -> Any:
+        return reduce(getitem, self._way, signature)
 
 
 class Signature(dict[str, Any]):
@@ -60,11 +78,19 @@ class Signature(dict[str, Any]):
     def of_dict(cls, described: Any) -> Signature:
         raise NotImplementedError
 
-    @property
-    def task(self) -> str:
-        return str(self["task"])
+    task: Any = Entry("task")
+    args: Any = Entry("args")
+    kwargs: Any = Entry("kwargs")
+    options: Any = Entry("options")
+    subtask_type: Any = Entry("subtask_type")
+    immutable: Any = Entry("immutable")
+    id: Any = Entry("options", "task_id")
+    parent_id: Any = Entry("options", "parent_id")
+    root_id: Any = Entry("options", "root_id")
 
-    name = task
+    @property
+    def name(self) -> str:
+        return str(self.task)
 
     @property
     def type(self) -> registry.Known:
@@ -72,46 +98,9 @@ class Signature(dict[str, Any]):
         return registry.task(self.task)
 
     @property
-    def args(self) -> tuple[Any, ...]:
-        return tuple(self["args"])
-
-    @args.setter
-    def args(self, values: Iterable[Any]) -> None:
-        self["args"] = tuple(values)
-
-    @property
-    def kwargs(self) -> dict[str, Any]:
-        return dict(self["kwargs"])
-
-    @kwargs.setter
-    def kwargs(self, values: Mapping[str, Any]) -> None:
-        self["kwargs"] = dict(values)
-
-    @property
-    def options(self) -> dict[str, Any]:
-        options: dict[str, Any] = self["options"]
-        return options
-
-    @options.setter
-    def options(self, values: Mapping[str, Any]) -> None:
-        self["options"] = dict(values)
-
-    @property
     def app(self) -> Any:
         """The current application."""
         return registry.app()
-
-    @property
-    def subtask_type(self) -> str | None:
-        return self.kind
-
-    @property
-    def immutable(self) -> bool:
-        return bool(self.get("immutable"))
-
-    @property
-    def id(self) -> str | None:
-        return self.options.get("task_id")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the task's function in this process."""
@@ -143,7 +132,7 @@ class Signature(dict[str, Any]):
         """Return arguments and options with these added; an immutable one keeps its arguments."""
         whole = {**self.options, **(options or {})}
         if self.immutable:
-            return self.args, self.kwargs, whole
+            return tuple(self.args), dict(self.kwargs), whole
         return (*(args or ()), *self.args), {**self.kwargs, **(kwargs or {})}, whole
 
     def clone(self, args: Any = None, kwargs: Any = None, **options: Any) -> Signature:

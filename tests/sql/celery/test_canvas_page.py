@@ -88,6 +88,36 @@ def test_a_clone_is_a_partial_of_its_own() -> None:
     assert repr(partial) == f"{NAME}.add(2)"
 
 
+def test_what_is_changed_in_a_signature_is_sent(run: Callable[[Any], Any], inline: Inline) -> None:
+    call = keep.signature([1], {"a": 1}, priority=3)
+    call.kwargs["a"] = 2
+    call.kwargs.update(b=3)
+    call.args += (2,)
+    call.options["priority"] = 7
+    call.id, call.root_id, call.parent_id = "given", "the root", "the parent"
+
+    assert (run(call.delay()), look(inline.database, "given").priority) == ([[1, 2], {"a": 2, "b": 3}], 7)
+    assert (call.options["root_id"], call.options["parent_id"]) == ("the root", "the parent")
+    call = keep.si(1)
+    call.task, call.immutable = mul.name, False
+    call.args = [2]
+    call.id = None
+    assert run(call.delay(3)) == 6
+
+
+def test_what_is_changed_in_a_shape_is_sent(run: Callable[[Any], Any]) -> None:
+    both, header = chain(add.s(1, 1), mul.s(2)), chord([add.s(1, 1)], xsum.s())
+    both.tasks[0].kwargs.update(y=2)
+    both.tasks[0].args = (5,)
+    both.tasks = [*both.tasks, add.s(1)]
+    header.body = keep.s()
+    header.body.kwargs["a"] = 1
+    header.tasks = [add.s(3, 3), add.s(4, 4)]
+
+    assert (run(both()), run(header())) == (15, [[[6, 8]], {"a": 1}])
+    assert (both.subtask_type, header.subtask_type, add.s().subtask_type) == ("chain", "chord", None)
+
+
 def test_an_immutable_callback_gets_no_result(inline: Inline) -> None:
     add.apply_async((2, 2), link=keep.signature(immutable=True))
     add.apply_async((2, 2), link=keep.si("alone"))
