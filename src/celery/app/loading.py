@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import os
 from collections.abc import Callable, Iterable
-from importlib.util import find_spec
 from typing import Any
 
 from ..conf.conf import Conf
@@ -30,9 +29,25 @@ def discovered(packages: Any, related_name: str | None) -> Callable[[], None]:
 
 
 def _import_related(package: str, related_name: str | None) -> None:
-    importlib.import_module(package)
-    if related_name is not None and find_spec(f"{package}.{related_name}") is not None:
-        importlib.import_module(f"{package}.{related_name}")
+    """Import the module of a package; for the path of a class, such as Django's AppConfig, look in its module as Celery does."""
+    try:
+        importlib.import_module(package)
+    except ModuleNotFoundError as error:
+        around = package.rpartition(".")[0]
+        if not around or not _names(error, package):
+            raise
+        package = around
+    related = f"{package}.{related_name}"
+    try:
+        importlib.import_module(package if related_name is None else related)
+    except ModuleNotFoundError as error:
+        if related_name is None or error.name != related:
+            raise  # of a module that this one imports
+
+
+def _names(error: ModuleNotFoundError, package: str) -> bool:
+    """True if the package itself, or one around it, is missing: not a module that it imports."""
+    return f"{package}.".startswith(f"{error.name}.")
 
 
 def _django_packages() -> list[str]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pytest
+
 from tests.harness import ROOT, fork_server
 
 TASKS = """
@@ -59,3 +61,30 @@ def test_included_and_discovered_modules_are_imported_last(tmp_path: Path) -> No
         " ".join(shown)
         == "celery.accumulate celery.backend_cleanup celery.chord_unlock celery.map celery.starmap every ten proj.billing.tasks.bill proj.tasks.add"
     )
+
+
+def test_modules_of_tasks_and_classes_of_configuration_are_discovered(tmp_path: Path) -> None:
+    package = tmp_path / "proj"
+    package.mkdir()
+    (package / "__init__.py").write_text("class Config:\n    name = 'proj'\n")
+    (package / "apps.py").write_text("class Config:\n    name = 'proj'\n")
+    task = "from src.celery import shared_task\n@shared_task\ndef {}():\n    pass\n"
+    (package / "tasks.py").write_text(task.format("add"))
+    (package / "mail_tasks.py").write_text(task.format("send"))
+    (package / "app.py").write_text(
+        "from src.celery import Celery\napp = Celery('proj')\n"
+        "app.autodiscover_tasks(lambda: ['proj.mail_tasks', 'proj.apps.Config', 'proj.Config'])\n"
+    )
+
+    assert python(SHOW, tmp_path, CALLBOARD_ACTORS="proj.app")[-2:] == ["proj.mail_tasks.send", "proj.tasks.add"]
+
+
+@pytest.mark.parametrize(("name", "text"), [("tasks", "import nothing_of_this_name"), ("__init__", "import nothing_of_this_name")])
+def test_an_import_that_fails_within_a_discovered_module_is_raised(name: str, text: str, tmp_path: Path) -> None:
+    package = tmp_path / "proj"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / f"{name}.py").write_text(text)
+    program = "from src.celery import Celery\ntry:\n    Celery('proj').autodiscover_tasks(['proj'], force=True)\nexcept ModuleNotFoundError as error:\n    print(error.name)"
+
+    assert python(program, tmp_path, CALLBOARD_ACTORS="tests.actors.web") == ["nothing_of_this_name"]
