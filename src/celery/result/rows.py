@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from ...jobs.core.models import Job
@@ -15,8 +16,14 @@ from . import failures
 
 #: tag of the result of a task that was replaced
 REPLACED = "replaced"
-#: between a custom state and its meta in a job's progress message
-SEPARATOR = " "
+#: a custom state and its meta in a job's progress message: a word as it is, any other text quoted, so that its end is known
+_CUSTOM = re.compile(r'([^\W\d]\w*|"(?:[^"\\]|\\.)*") (.+)', re.DOTALL)
+
+
+def custom(state: str, meta: str) -> str:
+    """Return the progress message of a custom state; `meta` is JSON."""
+    quoted = json.dumps(state, ensure_ascii=False)
+    return f"{quoted[1:-1] if quoted[1:-1].isidentifier() else quoted} {meta}"
 
 
 def state_of(job: Job) -> str:
@@ -58,9 +65,10 @@ def _custom(job: Job) -> tuple[str, Any] | None:
     """Return the state and meta that a running task has set."""
     if job.state is not State.RUNNING or not job.progress_message:
         return None
-    name, _, text = job.progress_message.partition(SEPARATOR)
+    found = _CUSTOM.fullmatch(job.progress_message)
     try:
-        return (name, values.decode(json.loads(text))) if name.isidentifier() and text else None
+        name, meta = found.groups() if found else ("", "")
+        return json.loads(name) if name.startswith('"') else name, values.decode(json.loads(meta))
     except ValueError:
         return None  # a message of current_job.progress()
 

@@ -6,10 +6,11 @@ from typing import Any
 
 from ...jobs.attempts.current_job import MESSAGE_LIMIT, current_job
 from ...jobs.core.values import dumps_rich
+from .. import states
 from ..base import values
 from ..base.differences import unsupported
 from ..core.request import Context
-from ..result.rows import SEPARATOR
+from ..result.rows import custom
 
 #: keys of a meta that say how much is done
 _DONE = ("current", "done", "progress")
@@ -19,9 +20,7 @@ def update(request: Context, task_id: str | None, state: str | None, meta: Any) 
     """Store state and meta. Raises ValueError if they are too long, Unsupported for another task."""
     if task_id is not None and task_id != request.id:
         raise unsupported("update_state(task_id=)")
-    if state is not None and not state.isidentifier():
-        raise ValueError(f"A state is one word, such as PROGRESS, not {state!r}.")
-    text = f"{state or 'STARTED'}{SEPARATOR}{dumps_rich(values.encode(meta))}"
+    text = custom(state or states.STARTED, dumps_rich(values.encode(meta)))
     if len(text) > MESSAGE_LIMIT:
         raise ValueError(f"state and meta are {len(text)} characters of JSON, at most {MESSAGE_LIMIT} are kept: pass ids and numbers.")
     if not current_job or request.is_eager or request.called_directly:

@@ -14,8 +14,9 @@ from src.actor_schema.signature import Signature
 from src.celery import signals, states
 from src.celery.core.messages import message
 from src.celery.exceptions import MaxRetriesExceededError, QueueNotFound, Reject, Retry, TaskRevokedError, TimeoutError, Unsupported
-from src.celery.result import AsyncResult
+from src.celery.result import AsyncResult, rows
 from src.jobs.core.errors import JobsError
+from src.jobs.core.models import Job
 from src.jobs.core.states import State
 from src.jobs.leases import workers
 from src.jobs.limits import overrides
@@ -264,8 +265,26 @@ def test_update_state_is_kept_as_progress(inline: Inline) -> None:
     assert result.state == states.SUCCESS
 
 
-def test_an_overlong_meta_fails_with_the_limit(inline: Inline) -> None:
-    result = tasks.reports.delay(text="x" * 2000)
+@pytest.mark.parametrize("name", ["PROGRESS", "IN PROGRESS", "in-progress", "50%", 'the "last" part', "läuft gerade", "10"])
+def test_a_state_is_any_text(name: str, inline: Inline) -> None:
+    result = tasks.reports.delay(name, current=3)
+    inline.run_all()
+    job = look(inline.database, result.id)
+    assert job.state is State.SUCCEEDED
+    job.state = State.RUNNING  # as read before its end
+
+    assert (rows.state_of(job), rows.info_of(job)) == (name, {"current": 3})
+
+
+def test_progress_that_is_no_state_is_not_read_as_one(inline: Inline) -> None:
+    job = Job(state=State.RUNNING, actor="other", progress_message="line 10 of 20")
+
+    assert (rows.state_of(job), rows.info_of(job)) == (states.PENDING, None)
+
+
+@pytest.mark.parametrize("given", [{"text": "x" * 2000}, {"name": "a state " * 200}])
+def test_an_overlong_state_or_meta_fails_with_the_limit(given: dict[str, str], inline: Inline) -> None:
+    result = tasks.reports.delay(**given)
     inline.run_all()
 
     with pytest.raises(ValueError, match="at most 1000 are kept"):
