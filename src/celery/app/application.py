@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable
 from datetime import datetime
-from functools import cached_property, partial
+from functools import partial
 from typing import Any, NoReturn, overload
 
 import dramatiq
@@ -23,10 +23,10 @@ from ..core.sending import send
 from ..result import AsyncResult, GroupResult, ResultSet
 from ..signals.signal import Signal
 from ..task import Task, builtins
-from ..task.declaration import declare
+from ..utils.imports import symbol_by_name
 from . import beat, loading
 from .control import Control
-from .declaring import annotate, decorated, rebase, register, task_name
+from .declaring import declare_again, decorated, register, task_name
 from .worker_signals import install
 
 _REFUSED = refused("app.")
@@ -45,6 +45,9 @@ class _Tasks(dict[str, Any]):
 class Celery:
     """An application. `main` is the name of the script's module, `broker` must be Callboard's; see the list of differences."""
 
+    #: class of which Task is a subclass, or its path
+    task_cls: Any = Task
+
     def __init__(
         self, main: str | None = None, *, broker: Any = None, backend: Any = None, include: Any = None, set_as_current: bool = True,
         config_source: Any = None, namespace: str | None = None, changes: Any = None, task_cls: Any = None, **others: Any,
@@ -52,7 +55,8 @@ class Celery:
         install(dramatiq.get_broker())
         self.main = main
         self._place = beat.Place(main, _creator())
-        self.task_cls = task_cls or Task
+        self.task_cls = task_cls or self.task_cls
+        self._base: Any = None
         self.is_loaded = False
         self._include: list[str] = [include] if isinstance(include, str) else list(include or ())
         self._later: list[Callable[[], None]] = []
@@ -89,10 +93,17 @@ class Celery:
         """Register a task that is a class or its instance."""
         return register(self, task() if isinstance(task, type) else task)
 
-    @cached_property
-    def Task(self) -> type[Task]:
-        """Base class of tasks of this application."""
-        return type("Task", (self.task_cls,), {"_app": self, "__module__": __name__})
+    @property
+    def Task(self) -> Any:
+        """Base class of tasks of this application; also of those declared before it is set."""
+        if self._base is None:
+            self._base = type("Task", (symbol_by_name(self.task_cls),), {"_app": self, "__module__": __name__})
+        return self._base
+
+    @Task.setter
+    def Task(self, base: Any) -> None:
+        self._base = base
+        declare_again(self)
 
     @property
     def tasks(self) -> dict[str, Any]:
@@ -187,11 +198,7 @@ class Celery:
         broker = dramatiq.get_broker()
         for queue in routes.queues(self.conf):
             broker.declare_queue(queue)
-        for task in list(registry.tasks.values()):
-            if isinstance(task, Task) and task.app is self:
-                rebase(task, self.task_cls)
-                annotate(task, self.conf)
-                declare(task)
+        declare_again(self)
         if self.is_loaded:
             beat.declare(self.conf, self._place)
 

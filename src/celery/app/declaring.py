@@ -48,8 +48,8 @@ def decorated(app: Any, current: Callable[[], Any], args: tuple[Any, ...], optio
 def from_function(app: Any, current: Callable[[], Any], function: Callable[..., Any], **options: Any) -> Any:
     """Return the task of a function; the one declared earlier under its name, if there is one."""
     base = options.pop("base", None)
-    has_own_base = app is not None or base is not None
-    base = base or (current().task_cls if app is None else app.Task)  # app.Task would bind a shared task to this application
+    has_own_base = base is not None
+    base = base or current().Task
     bind, name = options.pop("bind", False), options.pop("name", None) or current().gen_task_name(function.__name__, function.__module__)
     if name in registry.tasks:
         return registry.tasks[name]
@@ -57,10 +57,12 @@ def from_function(app: Any, current: Callable[[], Any], function: Callable[..., 
     if inspect.iscoroutinefunction(function):
         raise TypeError(f"{name} is a coroutine function, which Celery does not run: declare it with @dramatiq.actor.")
     members: dict[str, Any] = {
-        "__doc__": function.__doc__, "__module__": function.__module__, "name": name, "abstract": False, "has_own_base": has_own_base,
-        "run": function if bind else staticmethod(function), **options,
+        "__doc__": function.__doc__, "__module__": function.__module__, "__annotations__": inspect.get_annotations(function),
+        "name": name, "abstract": False, "has_own_base": has_own_base, **({"_app": None} if app is None else {}), "run": function if bind else staticmethod(function), **options,
     }  # fmt: skip
-    return register(app, type(function.__name__, (base,), members)())
+    task = type(function.__name__, (base,), members)()
+    task.__qualname__ = function.__qualname__
+    return register(app, task)
 
 
 def register(app: Any, task: Task) -> Task:
@@ -84,10 +86,21 @@ def task_name(main: str | None, module: str, name: str) -> str:
     return ".".join(part for part in (main if module == "__main__" and main else module, name) if part)
 
 
-def rebase(task: Task, base: type[Task]) -> None:
-    """Give a shared task the base class of the application that is now the current one."""
-    if not task.has_own_base and base not in type(task).__mro__:
+def declare_again(app: Any) -> None:
+    """Declare an application's tasks again after a change of its configuration or of the base class of its tasks."""
+    for task in list(registry.tasks.values()):
+        if isinstance(task, Task) and task.app is app:
+            _rebase(task, app.Task)
+            annotate(task, app.conf)
+            declare(task)
+
+
+def _rebase(task: Task, base: type[Task]) -> None:
+    """Give a task without its own base class that of its application; a shared task has that of the current one."""
+    if not task.has_own_base and type(task).__bases__ != (base,):
         type(task).__bases__ = (base,)
+        base.__init__(task)
+        task.on_bound(task.app)
 
 
 def annotate(task: Task, conf: Conf) -> None:

@@ -234,6 +234,10 @@ class Task:
         """Run when the task is bound to its application."""
 
     @property
+    def __name__(self) -> str:
+        return type(self).__name__  # type: ignore[return-value]
+
+    @property
     def __wrapped__(self) -> Callable[..., Any]:
         return getattr(self.run, "__func__", self.run)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
+import inspect
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -234,6 +236,72 @@ def test_a_shared_task_takes_the_base_class_of_the_current_application(app: Cele
 
     assert isinstance(two, InContext)
     assert (two.apply().get(), two(), calls) == (False, True, ["shared.two"] * 2)
+
+
+def in_context(base: type[Task], calls: list[str]) -> type[Task]:
+    """Return a base class as in Flask's pattern: each call is made within the application's context."""
+
+    class InContext(base):  # type: ignore[misc, valid-type]
+        rate_limit = "7/m"
+
+        def __init__(self) -> None:
+            self.entered = calls
+
+        def __call__(self, *args: Any, **kwargs: Any) -> Any:
+            self.entered.append(self.name)
+            return self.run(*args, **kwargs)
+
+    return InContext
+
+
+def test_a_base_class_that_the_application_gets_later_is_that_of_its_tasks(app: Celery) -> None:
+    calls: list[str] = []
+
+    class Own(Task):
+        """A base class of one task."""
+
+    app.task(name="t.own", base=Own)(lambda: 0)
+    app.task(name="t.one")(lambda: 1)
+    shared_task(name="t.two")(lambda: 2)
+    app.Task = in_context(app.Task, calls)
+    app.task(name="t.three")(lambda: 3)
+    shared_task(name="t.four")(lambda: 4)
+
+    assert [app.tasks[f"t.{name}"].apply().get() for name in ("own", "one", "two", "three", "four")] == [0, 1, 2, 3, 4]
+    assert calls == ["t.one", "t.two", "t.three", "t.four"]
+    assert [app.tasks[name].actor.options.get("rate_limit") for name in ("t.own", "t.one", "t.two")] == [None, "7/m", "7/m"]
+    other = Celery("other")
+    assert [app.tasks[name].app for name in ("t.one", "t.two", "t.four")] == [app, other, other]
+    app.tasks["t.two"].apply()
+    assert calls[4:] == []
+
+
+class_calls: list[str] = []
+Contextual = in_context(Task, class_calls)
+
+
+@pytest.mark.parametrize("how", ["attribute", "string"])
+def test_an_application_may_name_the_class_of_its_tasks(how: str, app: Celery) -> None:
+    class Shop(Celery):
+        task_cls = Contextual
+
+    class_calls.clear()
+    shop = Shop("shop") if how == "attribute" else Celery("shop", task_cls=f"{__name__}:Contextual")
+    shop.task(name="t.one")(lambda: 1)
+    shared_task(name="t.two")(lambda: 2)
+
+    assert [shop.tasks[name].apply().get() for name in ("t.one", "t.two")] == [1, 2]
+    assert class_calls == ["t.one", "t.two"]
+
+
+def test_a_task_has_the_names_of_its_function(app: Celery) -> None:
+    task = app.task(name="t")(print_all)
+
+    assert (task.__name__, task.__qualname__, task.__module__, task.__doc__) == ("print_all", "print_all", __name__, "Print all.")
+    assert functools.wraps(task)(lambda: None).__name__ == "print_all"
+    assert inspect.get_annotations(task) == print_all.__annotations__
+    with_class = app.register_task(type("ByClass", (Task,), {"run": lambda self: 1}))
+    assert with_class.__name__ == "ByClass"
 
 
 def test_an_overridden_call_is_used_for_an_attempt(app: Celery) -> None:
