@@ -303,6 +303,11 @@ def its_priority(self: Task) -> Any:
 
 
 @app.task(bind=True)
+def its_request(self: Task, *names: str, **_: Any) -> dict[str, Any]:
+    return {name: self.request.get(name) for name in names}
+
+
+@app.task(bind=True)
 def stamps(self: Task) -> Any:
     return self.request.stamps
 

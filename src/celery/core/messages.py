@@ -105,10 +105,7 @@ def _message_options(conf: Conf, options: Mapping[str, Any]) -> dict[str, Any]:
     priority = checked_priority(options.get("priority", conf["task_default_priority"]))
     if priority is not None and priority != NORMAL_PRIORITY:
         found["priority"] = priority
-    for ours, theirs in (("hard_time_limit", "time_limit"), ("time_limit", "soft_time_limit")):
-        if options.get(theirs) is not None:
-            found[ours] = _ms(theirs, options[theirs])
-            found["isolated"] = True  # a thread cannot be interrupted in a blocking call, a process can
+    found |= limits(options.get("time_limit"), options.get("soft_time_limit"))
     about = {**request.family(), **{name: options[name] for name in _OF_REQUEST if options.get(name) is not None}}
     if options.get("ignore_result"):
         about["ignore_result"] = True
@@ -117,6 +114,13 @@ def _message_options(conf: Conf, options: Mapping[str, Any]) -> dict[str, Any]:
     if about:
         found[request.OPTION] = values.encode(about)
     return found
+
+
+def limits(hard: Any, soft: Any) -> dict[str, Any]:
+    """Return the message options of time limits in seconds."""
+    found = {"hard_time_limit": ("time_limit", hard), "time_limit": ("soft_time_limit", soft)}
+    ours: dict[str, Any] = {option: _ms(name, value) for option, (name, value) in found.items() if value is not None}
+    return {**ours, "isolated": True} if ours else {}  # a thread cannot be interrupted in a blocking call, a process can
 
 
 def checked_priority(given: Any) -> int | None:

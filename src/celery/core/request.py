@@ -58,15 +58,15 @@ class Context:
 
     @property
     def correlation_id(self) -> str | None:
-        return self.id
+        return (self.properties or {}).get("correlation_id") or self.id
 
     @property
     def argsrepr(self) -> str:
-        return repr(self.args)
+        return str(vars(self).get("argsrepr") or repr(self.args))
 
     @property
     def kwargsrepr(self) -> str:
-        return repr(self.kwargs)
+        return str(vars(self).get("kwargsrepr") or repr(self.kwargs))
 
     def get(self, name: str, default: Any = None) -> Any:
         return getattr(self, name, default)

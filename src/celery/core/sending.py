@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import dramatiq
@@ -11,18 +12,19 @@ from dramatiq import Message
 from sqlalchemy.orm import Session
 
 from ...jobs.attempts.current_job import current_job
+from ...jobs.submit.requests import Submission, submission_of
 from ...jobs.workflows.canvas import Workflow
 from ...sql.database import write
 from ...sql.outages import is_outage
 from ..exceptions import OperationalError
-from ..signals import after_task_publish, before_task_publish
-from .request import OPTION
+from .publication import Publication
 
 
 def send(message: Message[Any]) -> None:
     """Submit one job. Raises OperationalError if the database is away."""
-    with _published([message]):
-        dramatiq.get_broker().enqueue(message)
+    asked = submission_of(message)
+    with _published([Publication(asked)]) as [publication]:
+        dramatiq.get_broker().enqueue(message if publication.submission is asked else _message_of(publication.submission))
 
 
 def send_all(workflow: Workflow) -> str:
@@ -33,8 +35,12 @@ def send_all(workflow: Workflow) -> str:
 
 @contextmanager
 def published(workflow: Workflow) -> Iterator[None]:
-    """Send the signals of publication around the submission of a workflow's steps."""
-    with _published([step.submission.message for step in workflow.steps]):
+    """Send the signals of publication around the submission of a workflow's steps; receivers may change them."""
+    publications = [Publication(step.submission, step.delay) for step in workflow.steps]
+    for number, (step, each) in enumerate(zip(workflow.steps, publications, strict=True)):
+        delay = step.delay if each.submission.due_at == step.submission.due_at else None
+        workflow.steps[number] = replace(step, submission=each.submission, delay=delay)
+    with _published(publications):
         yield
 
 
@@ -50,28 +56,19 @@ def session() -> Iterator[Session]:
 
 
 @contextmanager
-def _published(messages: list[Message[Any]]) -> Iterator[None]:
-    for message in messages:
-        before_task_publish.send(message.actor_name, **_description(message), declare=[], retry_policy={}, properties={})
+def _published(publications: list[Publication]) -> Iterator[list[Publication]]:
     try:
-        yield
+        yield publications
     except Exception as error:
         if is_outage(error):
             raise OperationalError(f"the job was not stored, the database is away: {error}") from error
         raise
-    for message in messages:
-        after_task_publish.send(message.actor_name, **_description(message))
+    for publication in publications:
+        publication.sent()
 
 
-def _description(message: Message[Any]) -> dict[str, Any]:
-    about = message.options.get(OPTION) or {}
-    headers = {
-        "id": message.message_id,
-        "task": message.actor_name,
-        "lang": "py",
-        "argsrepr": repr(message.args),
-        "kwargsrepr": repr(message.kwargs),
-        "stamped_headers": about.get("stamped_headers"),
-        "stamps": about.get("stamps", {}),
-    }
-    return {"body": (message.args, message.kwargs, {}), "exchange": "", "routing_key": message.queue_name, "headers": headers}
+def _message_of(submission: Submission) -> Message[Any]:
+    """Return a message with the options that a receiver may have changed, as submission_of() reads them."""
+    options = {"eta": submission.due_at, "expires": submission.expires_at, "priority": submission.priority}
+    given = {name: value for name, value in options.items() if value is not None}
+    return replace(submission.message, options={**submission.message.options, **given})

@@ -9,7 +9,7 @@ _LOGS = ("Callboard configures logs", "use CALLBOARD_LOG_LEVEL and CALLBOARD_LOG
 _COMMAND = ("the worker's command is Dramatiq's", "use the signal worker_init")
 _BEAT = ("schedulers of Callboard fire the ticks", "use `./run scheduler`, and webhooks for its alerts")
 
-before_task_publish = Signal("before_task_publish", is_strict=True)
+before_task_publish = Signal("before_task_publish")
 after_task_publish = Signal("after_task_publish")
 task_prerun = Signal("task_prerun")
 task_postrun = Signal("task_postrun")

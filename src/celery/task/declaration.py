@@ -26,6 +26,8 @@ from . import errbacks, tracing
 
 #: text of a retry that Reject(requeue=True) asks for
 _REJECTED = "rejected: "
+#: fields of a request that only a receiver of before_task_publish sets
+_OF_RECEIVERS = ("argsrepr", "kwargsrepr", "lang", "origin", "shadow")
 _REST = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
@@ -123,15 +125,18 @@ def _context(task: Any, message: Any) -> Context:
     due = current_job.scheduled_for
     soft = _seconds(options.get("time_limit", task.actor.options.get("time_limit")))
     hard = _seconds(options.get("hard_time_limit", task.actor.options.get("hard_time_limit")))
-    headers = {name: value for name, value in (about.get("headers") or {}).items() if not hasattr(Context, name)}
+    custom = about.get("headers") or {}
+    headers = {name: value for name, value in custom.items() if not hasattr(Context, name)}
+    changed = {name: about[name] for name in _OF_RECEIVERS if name in about}
+    properties = {"app_id": about.get("app_id"), "correlation_id": current_job.id, **about.get("properties", {})}
     return Context(
-        **headers, id=current_job.id, task=task.name, retries=retries, called_directly=False, hostname=current_job.worker,
+        **headers, **changed, id=current_job.id, task=task.name, retries=retries, called_directly=False, hostname=current_job.worker,
         root_id=about.get("root_id", current_job.id), parent_id=about.get("parent_id"), group=about.get("group_id"),
-        group_index=about.get("group_index"), headers=about.get("headers"),
+        group_index=about.get("group_index"), headers=custom.get("headers", custom) or None,
         stamped_headers=about.get("stamped_headers"), stamps=about.get("stamps", {}), eta=None if due is None else due.isoformat(),
         timelimit=(hard, soft), time_limit=hard, soft_time_limit=soft, ignore_result=about.get("ignore_result", False),
         replaced_task_nesting=about.get("replaced_task_nesting", 0),
-        properties={"app_id": about.get("app_id"), "correlation_id": current_job.id},
+        properties=properties, reply_to=properties.get("reply_to"),
         delivery_info={
             "exchange": "", "routing_key": current_job.queue, "priority": about.get("priority"), "redelivered": current_job.attempt > own + 1 or (own > 0 and _was_rejected(current_job.id)),
         },

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -11,9 +14,18 @@ import pytest
 from pydantic import SecretStr
 
 from src.actor_schema.signature import Signature
-from src.celery import signals, states
+from src.celery import group, signals, states
 from src.celery.core.messages import message
-from src.celery.exceptions import MaxRetriesExceededError, QueueNotFound, Reject, Retry, TaskRevokedError, TimeoutError, Unsupported
+from src.celery.exceptions import (
+    ImproperlyConfigured,
+    MaxRetriesExceededError,
+    QueueNotFound,
+    Reject,
+    Retry,
+    TaskRevokedError,
+    TimeoutError,
+    Unsupported,
+)
 from src.celery.result import AsyncResult, rows
 from src.jobs.core.errors import JobsError
 from src.jobs.core.models import Job
@@ -422,6 +434,104 @@ def test_every_signal_of_a_run_is_sent(inline: Inline) -> None:
         ("task_prerun", "add"), ("task_success", "add"), ("task_postrun", "add"),
         ("task_prerun", "fail"), ("task_failure", "fail"), ("task_postrun", "fail"),
     ]  # fmt: skip
+
+
+@contextmanager
+def receiving(**receivers: Any) -> Iterator[None]:
+    """Connect receivers to the signals of these names."""
+    for name, receiver in receivers.items():
+        getattr(signals, name).connect(receiver)
+    try:
+        yield
+    finally:
+        for name, receiver in receivers.items():
+            getattr(signals, name).disconnect(receiver)
+
+
+def test_receivers_of_a_publication_see_the_message_of_celery(inline: Inline, time: StillClock) -> None:
+    seen: list[dict[str, Any]] = []
+    at = now() + timedelta(hours=1)
+    with receiving(before_task_publish=lambda **named: seen.append(named), after_task_publish=lambda **named: seen.append(named)):
+        result = tasks.keep.apply_async(
+            (1, at), {"a": b"x"}, eta=at, expires=7200, time_limit=9, priority=3, headers={"tenant": "t"}, retries=1
+        )
+    before, after = seen
+    headers = before["headers"]
+
+    assert headers.pop("origin").startswith(f"gen{os.getpid()}@")
+    assert headers == {
+        "tenant": "t", "lang": "py", "task": tasks.keep.name, "id": result.id, "shadow": None, "eta": at.isoformat(),
+        "expires": (now() + timedelta(hours=2)).isoformat(), "group": None, "group_index": None, "retries": 1, "timelimit": [9, None], "root_id": result.id,
+        "parent_id": None, "argsrepr": repr((1, at)), "kwargsrepr": "{'a': b'x'}", "ignore_result": False, "replaced_task_nesting": 0,
+        "stamped_headers": None, "stamps": {},
+    }  # fmt: skip
+    assert before["body"] == ((1, at), {"a": b"x"}, {"callbacks": None, "errbacks": None, "chain": None, "chord": None})
+    assert before["properties"] == {"correlation_id": result.id, "reply_to": "", "priority": 3}
+    assert (before["routing_key"], after["routing_key"]) == ("default", "default")
+    assert after["headers"] is headers
+    assert after["body"] is before["body"]
+
+
+def test_what_a_receiver_sets_reaches_the_task(inline: Inline) -> None:
+    def receive(headers: Any, properties: Any, body: Any, **_: Any) -> None:
+        headers["trace"] = {"id": 7}
+        headers.update(root_id="the root", shadow="other", argsrepr="***", expires="2040-01-02T03:04:05+00:00")
+        headers["stamps"], headers["group"] = {"mine": 1}, "the group"
+        properties.update(priority=8, correlation_id="the request", reply_to="there")
+        body[1]["added"] = Decimal("1.5")
+
+    names = ("trace", "headers", "root_id", "shadow", "argsrepr", "stamps", "group", "correlation_id", "reply_to", "kwargs")
+    with receiving(before_task_publish=receive):
+        alone = tasks.its_request.delay(*names)
+        behind = (tasks.keep.si(1) | tasks.its_request.si(*names)).delay()
+    inline.run_all()
+
+    expected = {
+        "trace": {"id": 7}, "headers": {"trace": {"id": 7}}, "root_id": "the root", "shadow": "other", "argsrepr": "***",
+        "stamps": {"mine": 1}, "group": "the group", "correlation_id": "the request", "reply_to": "there", "kwargs": {"added": Decimal("1.5")},
+    }  # fmt: skip
+    for result in (alone, behind):
+        job = look(inline.database, result.id)
+        assert (result.get(1), job.priority, job.expires_at) == (expected, 8, datetime(2040, 1, 2, 3, 4, 5, tzinfo=UTC))
+
+
+def test_a_receiver_may_change_start_and_limits(inline: Inline, time: StillClock) -> None:
+    at = now() + timedelta(hours=3)
+    with receiving(before_task_publish=lambda headers, **_: headers.update(eta=at.isoformat(), headers={"x": 1})):
+        results = [tasks.its_request.apply_async(("headers",), countdown=60), group(tasks.its_request.s("headers").set(countdown=60))()[0]]
+    assert [look(inline.database, each.id).due_at for each in results] == [at, at]
+    time.forward(3 * 3600)
+    inline.run_all()
+
+    assert [each.get(1) for each in results] == [{"headers": {"x": 1}}] * 2
+    with receiving(before_task_publish=lambda headers, **_: headers.update(timelimit=[60, 30])):
+        limited = look(inline.database, tasks.its_request.delay().id)
+    assert (limited.options["hard_time_limit"], limited.options["time_limit"], limited.options["isolated"]) == (60_000, 30_000, True)
+
+
+def test_a_receiver_that_fails_is_logged_and_the_task_is_sent(inline: Inline) -> None:
+    def receive(headers: Any, **_: Any) -> None:
+        headers["early"] = 1
+        raise KeyError("broken")
+
+    with receiving(before_task_publish=receive, after_task_publish=receive):
+        result = tasks.its_request.delay("early")
+    inline.run_all()
+
+    assert result.get(1) == {"early": 1}
+
+
+@pytest.mark.parametrize(
+    ("receive", "complaint"),
+    [
+        (lambda headers, **_: headers.update(id="x"), r"changed id: .*: pass task_id="),
+        (lambda headers, **_: headers.update(task="x"), r"changed task: "),
+        (lambda body, **_: body[2].update(callbacks=[1]), r"changed embed: .*: pass link="),
+    ],
+)
+def test_a_receiver_cannot_change_what_is_a_row_of_its_own(receive: Any, complaint: str, inline: Inline) -> None:
+    with receiving(before_task_publish=receive), pytest.raises(ImproperlyConfigured, match=complaint):
+        tasks.add.delay(1, 1)
 
 
 @pytest.mark.parametrize("given", [datetime(2030, 1, 2, 3, tzinfo=UTC), "2030-01-02T03:00:00Z"])
