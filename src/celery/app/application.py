@@ -132,7 +132,7 @@ class Celery:
         if registry.find(name) is not None or {"link", "link_error"} & options.keys():
             return Signature(name, args, kwargs, options).send()
         sent = message(name, args or (), kwargs or {}, options)
-        send(sent)
+        send(sent, has_own_id="task_id" in options)
         return AsyncResult(sent.message_id, task_name=name, ignored=is_ignored(sent))
 
     @property

@@ -39,6 +39,8 @@ def _changed(text: str, *names: str) -> dict[str, Difference]:
 _STATE_IN_ROW = "the state and the result of a job are in its row, without a backend object"
 _COMMANDS = "operators act on jobs and workers through the console, the API and the commands"
 _ROUTING = "a job goes to a queue by name"
+#: name of the row about an id that is used twice
+TAKEN_ID = "apply_async(task_id= of an earlier job)"
 _CONNECTIONS = "a submission is a row; the publisher owns the connection to RabbitMQ"
 
 #: every difference by the name of the interface
@@ -79,6 +81,7 @@ DIFFERENCES: dict[str, Difference] = {
     **_refused("a job is shown under its task's name", "give the task a name=", "apply_async(shadow=)", "Task.shadow_name"),
     **_refused("pages show arguments unless the parameter is secret", "hint it as pydantic's SecretStr", "apply_async(argsrepr=)", "apply_async(kwargsrepr=)"),
     **_refused("a retry keeps the queue, limits and links of its job", "send a new task with apply_async", "retry(queue=)", "retry(options)"),
+    **_refused("an id is that of one job, which keeps its history and result: Celery would run the second call and replace the result", "leave task_id= out, or give each call its own, e.g. with the hour in it; a failed job runs again by `./run retry ID`", TAKEN_ID),
     **_refused("a job has one state, which its own attempt reports", "call update_state() of the running task", "update_state(task_id=)"),
     **_refused("progress is stored, not sent to the caller", "poll .state and .info", "AsyncResult.get(on_message=)", "AsyncResult.get(on_interval=)"),
     **_refused("a cancel is an exception in the task; the child process of a task with time_limit is killed", "leave signal= out", "revoke(signal=)"),

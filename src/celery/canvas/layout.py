@@ -60,16 +60,17 @@ def send(signature: Signature, args: Iterable[Any], kwargs: Mapping[str, Any], o
     given.options.update(options)
     if type(given) is Signature or not isinstance(given, chain | chord | chunks | group):
         args, kwargs, whole = given.merged(tuple(args), kwargs)
-        whole["task_id"] = _own_id(given, whole.get("task_id"))
+        has_own_id = _is_own(given, whole.get("task_id"))
+        whole["task_id"] = _id_of_job(given, whole.get("task_id"))
         if not linked(whole, "link") and not linked(whole, "link_error"):
             message = messages.message(given.task, args, kwargs, whole)
-            sending.send(message)
+            sending.send(message, has_own_id=has_own_id)
             return _result(message)
         given = Signature(given.task, args, kwargs, whole, immutable=True)
         args, kwargs = (), {}
     plan = Plan(signature.task)
     laid = plan.lay(given, Place(tuple(args), kwargs))
-    id = sending.send_all(plan.workflow)
+    id = sending.send_all(plan.workflow, plan.own_ids)
     if not isinstance(laid.result, GroupResult) or type(given) is not group:
         return laid.result
     if len(laid.result) == 1 and isinstance(laid.result[0], GroupResult):
@@ -90,11 +91,12 @@ def workflow_of(signature: Signature, body: Signature | None = None) -> Workflow
 class Plan:
     """Builds one workflow. Steps behind one that failed are cancelled, and come back when an operator retries that one.
 
-    `names` gives steps their names, by the ids of their jobs.
+    `names` gives steps their names, by the ids of their jobs. `own_ids`: ids of jobs that the caller chose.
     """
 
     def __init__(self, name: str, names: Mapping[str, str] | None = None) -> None:
         self.names = names or {}
+        self.own_ids: list[str] = []
         self.workflow = Workflow(name, on_dead=OnDead.CANCEL)
         self.workflow.add(empty())  # a workflow without steps has succeeded
 
@@ -121,7 +123,9 @@ class Plan:
 
     def _lay_task(self, signature: Signature, place: Place) -> Laid:
         args, kwargs, options = signature.merged(place.args, place.kwargs, place.options)
-        options["task_id"] = id = _own_id(signature, options.get("task_id")) or new_id()
+        if _is_own(signature, options.get("task_id")):
+            self.own_ids.append(options["task_id"])
+        options["task_id"] = id = _id_of_job(signature, options.get("task_id")) or new_id()
         root = options.get("root_id") or place.root or request.family().get("root_id") or id
         family = {"root_id": root, "parent_id": _id_of(place.parent) or options.get("parent_id")}
         message = messages.message(
@@ -200,9 +204,14 @@ def _behind(laid: Laid, before: Place | None = None) -> Place:
     return Place((laid.end,), None, before.after, before.when, parent=laid.result, root=laid.root)
 
 
-def _own_id(signature: Signature, id: str | None) -> str | None:
+def _is_own(signature: Signature, id: str | None) -> bool:
+    """True if the caller chose the id, and freeze() did not."""
+    return id is not None and signature.get(FROZEN) != id
+
+
+def _id_of_job(signature: Signature, id: str | None) -> str | None:
     """Return the id of a call, or a new one for a frozen signature that was sent before: an id is that of one job."""
-    if id is None or signature.get(FROZEN) != id:
+    if id is None or _is_own(signature, id):
         return id
     with read() as session:
         return new_id() if find_many(session, [id]) else id

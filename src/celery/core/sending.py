@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -12,25 +12,55 @@ from dramatiq import Message
 from sqlalchemy.orm import Session
 
 from ...jobs.attempts.current_job import current_job
+from ...jobs.read.queries import find_many
 from ...jobs.submit.requests import Submission, submission_of
+from ...jobs.submit.submission import submit
 from ...jobs.workflows.canvas import Workflow
 from ...sql.database import write
 from ...sql.outages import is_outage
+from ..base.differences import DIFFERENCES, TAKEN_ID, Unsupported
 from ..exceptions import OperationalError
 from .publication import Publication
 
 
-def send(message: Message[Any]) -> None:
-    """Submit one job. Raises OperationalError if the database is away."""
+def send(message: Message[Any], *, has_own_id: bool = False) -> None:
+    """Submit one job. `has_own_id`: the caller chose its id. Raises OperationalError if the database is away, Unsupported for an id that is taken."""
     asked = submission_of(message)
     with _published([Publication(asked)]) as [publication]:
-        dramatiq.get_broker().enqueue(message if publication.submission is asked else _message_of(publication.submission))
+        message = message if publication.submission is asked else _message_of(publication.submission)
+        if has_own_id:
+            _submit_with_own_id(message)
+        else:
+            dramatiq.get_broker().enqueue(message)
 
 
-def send_all(workflow: Workflow) -> str:
-    """Submit a workflow in one transaction, or in that of the transactional actor that sends it; return its id."""
+def send_all(workflow: Workflow, own_ids: Sequence[str] = ()) -> str:
+    """Submit a workflow in one transaction, or in that of the transactional actor that sends it; return its id.
+
+    `own_ids`: those that the caller chose. Raises Unsupported if one is taken.
+    """
     with published(workflow), session() as own:
+        _require_free(own, own_ids)
         return workflow.submit(own).id
+
+
+def _submit_with_own_id(message: Message[Any]) -> None:
+    """Submit as the broker does; an id that has a row, also one from a call at the same time, is refused instead of ignored."""
+    broker = dramatiq.get_broker()
+    broker.emit_before("enqueue", message, None)
+    with session() as own:
+        if not submit(own, message).created:
+            _require_free(own, [message.message_id])
+    broker.emit_after("enqueue", message, None)
+
+
+def _require_free(session: Session, ids: Sequence[str]) -> None:
+    """Raise Unsupported naming the first of these ids that has a job, or that occurs twice."""
+    jobs = {job.id: f"a job of {job.actor} has it and is {job.state}" for job in find_many(session, ids)} if ids else {}
+    row = DIFFERENCES[TAKEN_ID]
+    for number, id in enumerate(ids):
+        if id in jobs or id in ids[:number]:
+            raise Unsupported(f"apply_async(task_id={id!r}): {jobs.get(id, 'two tasks have it')}; {row.text}. Instead: {row.cure}.")
 
 
 @contextmanager

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from threading import Thread
 from typing import Any
 from uuid import UUID
 
 import pytest
 from pydantic import SecretStr
+from sqlalchemy import select
 
 from src.actor_schema.signature import Signature
 from src.celery import group, signals, states
@@ -434,6 +436,54 @@ def test_every_signal_of_a_run_is_sent(inline: Inline) -> None:
         ("task_prerun", "add"), ("task_success", "add"), ("task_postrun", "add"),
         ("task_prerun", "fail"), ("task_failure", "fail"), ("task_postrun", "fail"),
     ]  # fmt: skip
+
+
+@pytest.mark.both_stores
+@pytest.mark.parametrize("end", ["waits", "succeeds", "fails"])
+def test_an_id_that_has_a_job_is_refused_whatever_its_state(end: str, inline: Inline) -> None:
+    first = (tasks.fail if end == "fails" else tasks.keep).apply_async((1,), task_id="refresh-7")
+    if end != "waits":
+        inline.run_all()
+    state = {"waits": State.QUEUED, "succeeds": State.SUCCEEDED, "fails": State.DEAD}[end]
+    calls: list[Callable[[], Any]] = [
+        lambda: tasks.keep.apply_async((2,), task_id="refresh-7"),
+        lambda: tasks.app.send_task("other.task", (2,), task_id="refresh-7"),
+        lambda: tasks.keep.s(2).set(task_id="refresh-7").delay(),
+        lambda: (tasks.keep.s(2) | tasks.keep.s()).apply_async(task_id="refresh-7"),
+        lambda: tasks.keep.apply_async((2,), task_id="refresh-7", link=tasks.keep.s()),
+        lambda: group(tasks.keep.s(1).set(task_id="twice"), tasks.keep.s(2).set(task_id="twice")).delay(),
+    ]
+
+    for call in calls[:5]:
+        with pytest.raises(Unsupported, match=rf"task_id='refresh-7'\): .* is {state}; .*Instead: leave task_id= out"):
+            call()
+    with pytest.raises(Unsupported, match="task_id='twice'"):
+        calls[5]()
+    assert [look(inline.database, first.id).args, len(jobs_of(inline.database))] == [[1], 1]
+
+
+@pytest.mark.both_stores
+def test_two_calls_with_an_id_at_the_same_time_make_one_job_and_one_error(inline: Inline, database: Database) -> None:
+    errors: list[Exception] = []
+
+    def call(number: int) -> None:
+        try:
+            tasks.keep.apply_async((number,), task_id="same")
+        except Unsupported as error:
+            errors.append(error)
+
+    threads = [Thread(target=call, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert (len(errors), len(jobs_of(database))) == (3, 1)
+
+
+def jobs_of(database: Database) -> list[Job]:
+    with database.read() as session:
+        return list(session.execute(select(Job)).scalars())
 
 
 @contextmanager
