@@ -12,6 +12,7 @@ from pydantic import SecretStr
 
 from src.celery import Celery, Task, current_task, maybe_signature, shared_task, signals
 from src.celery.exceptions import Ignore, Reject, SoftTimeLimitExceeded
+from src.jobs.attempts.current_job import current_job
 from src.logs import get_logger
 
 app = Celery("proj", backend="rpc://", set_as_current=True)
@@ -334,6 +335,14 @@ def limited() -> None:
 @app.task
 def sleeps(seconds: float) -> None:
     time.sleep(seconds)
+
+
+@app.task
+def is_revoked() -> None:
+    """Notice at a check-point that an operator has cancelled it."""
+    assert current_job.job is not None
+    current_job.job.cancel_requested = True
+    current_job.check()
 
 
 @app.task(bind=True)

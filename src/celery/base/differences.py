@@ -165,6 +165,7 @@ DIFFERENCES: dict[str, Difference] = {
     **_changed("whole seconds, counted from 1970 and not from the scheduler's start", "schedule"),
     **_changed("each entry is an actor with the entry's name, listed with its schedule; the schedule of a removed entry ends when a scheduler starts. An application is known by its name, the module that creates it and task_default_queue", "beat_schedule", "app.add_periodic_task"),
     **_changed("sent for each task of a workflow when the workflow is stored, not for retries and ticks of beat; receivers may change all but id, task and the tasks that follow, whose keys in body[2] are None", "signals.before_task_publish"),
+    **_changed("sent for a task that is cancelled while it runs; not for one that is cancelled or expires while it waits, since no worker takes it: use a webhook", "signals.task_revoked"),
     **_changed("sent in the worker only: a task with a time limit runs in a child process, which begins with worker_process_init", "signals.worker_init"),
     **_changed("sent also in each child process, before its one attempt", "signals.worker_process_init"),
     **_changed("False: the entry has no schedule, as with django-celery-beat", "beat_schedule(enabled=)"),

@@ -637,3 +637,14 @@ def test_control_limits_pauses_and_stops(inline: Inline, database: Database) -> 
         assert [each.wish for each in workers.alive(session)] == ["stop"]
     with pytest.raises(JobsError, match="no actor named"):
         control.rate_limit("misspelt", "10/m")
+
+
+def test_a_revoked_task_has_its_signal_only_if_it_runs(inline: Inline) -> None:
+    seen: list[Any] = []
+
+    with receiving(task_revoked=lambda request, **named: seen.append((request.id, named["terminated"], named["expired"]))):
+        waiting, running = tasks.add.delay(1, 1), tasks.is_revoked.delay()
+        waiting.revoke()
+        inline.run(running.id)
+
+    assert (waiting.state, running.state, seen) == (states.REVOKED, states.REVOKED, [(running.id, True, False)])
