@@ -12,7 +12,7 @@ from ...jobs import submit
 from ...jobs.core.fingerprints import LOST
 from ...jobs.core.models import Attempt, FailureGroup, Job
 from ...jobs.core.states import Unique
-from ...jobs.failures import counting
+from ...jobs.failures import counting, occurrences
 from ...mail.letters import Letter
 from ...settings import get_settings
 from ...sql.database import write
@@ -85,7 +85,7 @@ def _good_news(admins: list[str], groups: list[FailureGroup]) -> Letter:
 
 def _described(session: Session, group: FailureGroup) -> dict[str, Any]:
     known = counting.sample(session, group)
-    states = counting.affected(session, group)
+    jobs, is_more = occurrences.jobs(session, group.fingerprint, since=group.opened_at)
     return {
         "title": _title(group),
         "where": _where(group),
@@ -96,7 +96,7 @@ def _described(session: Session, group: FailureGroup) -> dict[str, Any]:
         "count": group.count,
         "first": _instant(group.opened_at),
         "last": _instant(group.last_seen_at),
-        "jobs": ", ".join(f"{count} {state}" for state, count in sorted(states.items())),
+        "jobs": ", ".join(f"{count}{'+' if is_more else ''} {state}" for state, count in sorted(jobs.items())),
         "sample": None if known is None else _sample(*known),
         "fingerprint": group.fingerprint,
     }

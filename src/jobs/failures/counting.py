@@ -185,21 +185,6 @@ def forget(session: Session, *, keep: timedelta) -> int:
     return len(session.execute(over.returning(FailureGroup.fingerprint)).all())
 
 
-def affected(session: Session, group: FailureGroup) -> dict[State, int]:
-    """Count the jobs with a failure of this group since it was opened, by their present states."""
-    statement = (
-        select(Job.state, Job.seq)
-        .join(Attempt, Attempt.job_seq == Job.seq)
-        .where(Attempt.fingerprint == group.fingerprint, Attempt.finished_at >= group.opened_at)
-        .distinct()
-        .limit(10_000)
-    )
-    found: dict[State, int] = {}
-    for state, _ in session.execute(statement):
-        found[state] = found.get(state, 0) + 1
-    return found
-
-
 def sample(session: Session, group: FailureGroup) -> tuple[Job, Attempt] | None:
     """Return the newest job and attempt of a group that still exist."""
     statement = select(Job, Attempt).join(Attempt, Attempt.job_seq == Job.seq)

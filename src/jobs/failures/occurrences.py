@@ -7,15 +7,15 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from ...sql.columns import to_microseconds
 from ...sql.statements import plain, run
-from ..core.models import Attempt
+from ..core.models import Attempt, Job
 from ..core.states import State
 
-#: newest failures of a group that are counted over time, and whose jobs are looked up: a list shows many groups
+#: newest failures of a group that are counted over time or by their jobs, and those whose jobs are looked up for a list of many groups
 COUNTED, LOOKED_UP = 2_000, 200
 
 _BY_STEP = """
@@ -44,6 +44,15 @@ def dead(session: Session, fingerprints: Sequence[str]) -> list[tuple[int, bool]
     """Count the dead jobs among the newest failures of each group; True: there may be more."""
     found = sorted(_of_each(session, _DEAD, fingerprints, limit=LOOKED_UP))
     return [(number, looked_at >= LOOKED_UP) for _, number, looked_at in found]
+
+
+def jobs(session: Session, fingerprint: str, *, since: datetime | None = None) -> tuple[dict[State, int], bool]:
+    """Count the jobs of a group's newest failures by their present states; True: there may be more."""
+    newest = select(Attempt.job_seq).where(Attempt.fingerprint == fingerprint).order_by(Attempt.finished_at.desc()).limit(COUNTED)
+    mine = (newest if since is None else newest.where(Attempt.finished_at >= since)).subquery()
+    statement = select(Job.state, func.count(Job.seq.distinct()), func.count()).join(mine, mine.c.job_seq == Job.seq).group_by(Job.state)
+    rows = session.execute(statement).all()
+    return {state: number for state, number, _ in rows}, sum(failures for *_, failures in rows) >= COUNTED
 
 
 def grouped(session: Session, attempts: Sequence[tuple[int, int]]) -> set[int]:

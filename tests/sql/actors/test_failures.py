@@ -11,7 +11,7 @@ from src.actors.notifications.failure_notifications import mail_failures
 from src.jobs import State
 from src.jobs.core.fingerprints import fingerprint
 from src.jobs.core.models import FailureGroup, Job
-from src.jobs.failures import counting
+from src.jobs.failures import counting, occurrences
 from src.jobs.leases.workers import take_over
 from src.mail import deliveries, reading
 from src.settings import get_settings
@@ -98,6 +98,14 @@ def test_five_hundred_equal_failures_are_one_look_and_one_mail(database: Databas
     assert f"/jobs/{ids[-1]}" in text
     assert "500 dead" in text
     assert mail_failures()["told"] == 0
+
+
+def test_a_mail_says_that_there_are_more_jobs_than_it_counts(database: Database, time: StillClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(occurrences, "COUNTED", 3)
+    fail(database, "no order #", count=4)
+    mail_failures()
+    [(_, text)] = mails(database)
+    assert "jobs: 3+ dead" in text
 
 
 def test_a_group_is_mailed_again_only_after_the_quiet_period_and_at_its_recovery(database: Database, time: StillClock) -> None:

@@ -5,19 +5,22 @@ from __future__ import annotations
 import html
 import json
 from datetime import timedelta
+from itertools import count
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from sqlalchemy import insert, select, update
+from sqlalchemy import delete, insert, select, update
 
 from src.audit import AuditEntry
 from src.jobs import State
 from src.jobs.core.fingerprints import fingerprint, of_lost_worker
 from src.jobs.core.models import Attempt, FailureGroup, Job
 from src.jobs.core.states import Outcome
-from src.jobs.failures import counting, groups
+from src.jobs.failures import counting, groups, occurrences
 from src.jobs.failures.groups import Status
 from src.jobs.failures.models import FailureDay
+from src.jobs.search import extent, pages
 from src.operations.people.roles import Role
 from src.sql.clock import now
 from src.sql.database import read, write
@@ -92,6 +95,29 @@ def test_failures_are_grouped_with_what_they_have_in_common_and_a_way_to_retry_t
     assert [(row["count"], row["status"], row["actors"]) for row in rows] == [(3, "open", ["divide"])]
     assert visit.get("/errors/0000000000000000").status_code == 404
     assert visit.get("/errors?status=odd").status_code == 422
+
+
+def test_jobs_are_counted_and_retried_however_many_newer_ones_there_are(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    fail(site, 1)
+    fail(site, 2)
+    for number in range(12):
+        site.program().submit("add", number, 1)
+    monkeypatch.setattr(pages, "FIRST", 1)
+    monkeypatch.setattr(extent, "time", SimpleNamespace(monotonic=count().__next__))  # a search spends its budget at once
+    visit, path = site.browser(Role.OPERATOR), f"/errors/{group().fingerprint}"
+    words = in_words(visit.get(path).text)
+    assert "deleted by retention" not in words
+    assert "Retry all 2" in words
+    monkeypatch.setattr(occurrences, "COUNTED", 1)
+    words = in_words(visit.get(path).text)
+    assert "Retry all 1+" in words
+    assert "dead 1+" in words
+    with write() as session:
+        session.execute(delete(Job).where(Job.actor == "divide"))
+        session.execute(delete(Attempt))
+    words = in_words(visit.get(path).text)
+    assert "all deleted by retention" in words
+    assert "Retry all" not in words
 
 
 def test_a_resolved_group_that_comes_again_is_shown_as_regressed(site: Site) -> None:

@@ -11,9 +11,9 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from werkzeug.exceptions import BadRequest
 from werkzeug.wrappers import Response
 
-from ....jobs import State, search
+from ....jobs import State
 from ....jobs.core.errors import JobsError
-from ....jobs.failures import counting, groups
+from ....jobs.failures import counting, groups, occurrences
 from ....jobs.failures.groups import Sort, Status, UnknownGroup
 from ....operations.format.instants import parse_instant, write_instant
 from ....operations.jobs.rows import FailureGroup
@@ -107,13 +107,13 @@ def show(fingerprint: str) -> str:
             permissions.require(actor)
         samples = groups.samples(session, fingerprint)
         common = groups.common(session, fingerprint)
-        affected = search.tally(session, search.parse(f"error:{fingerprint}")).states
+        jobs, is_more = occurrences.jobs(session, fingerprint)
     newest = next((attempt.traceback for _, attempt in samples), None)
     message = next((attempt.error for _, attempt in samples if attempt.error), None)
     depths = tracebacks.depths(newest) if newest else None
-    again = affected[State.DEAD] + affected[State.RETRYING]
+    again = jobs.get(State.DEAD, 0) + jobs.get(State.RETRYING, 0)
     return render_template(
-        "errors/show.html", group=group, status=groups.status(group), samples=samples, common=common, affected=affected, again=again, depths=depths, message=message,
+        "errors/show.html", group=group, status=groups.status(group), samples=samples, common=common, jobs=jobs, is_more=is_more, again=again, depths=depths, message=message,
         mutes=list(MUTES), busiest=max((number for _, number in common.days), default=0),
     )  # fmt: skip
 
