@@ -78,18 +78,21 @@ def status(group: FailureGroup) -> Status:
 def page(
     session: Session, *, chosen: Status | None = None, sort: Sort = Sort.LAST, text: str = "", before: datetime | None = None,
     since: datetime | None = None, after: str | None = None, limit: int = 50, may_see: Callable[[str], bool] | None = None, counted: bool = True,
+    with_recovered: bool = True,
 ) -> Page:  # fmt: skip
     """Return a page of groups; by default the unresolved ones: open and regressed.
 
     `since`: only groups seen since then; `text`: only groups in whose type, place, message or actors it occurs;
     `after`: fingerprint of the last group of the page before; `may_see`: leave out groups of other actors;
-    `counted`: with the number of groups of each status.
+    `counted`: with the number of groups of each status; `with_recovered`: also those that have recovered.
     """
     statement = select(FailureGroup).where(_is(chosen) if chosen else or_(_is(Status.OPEN), _is(Status.REGRESSED)))
     if before is not None:
         statement = statement.where(FailureGroup.last_seen_at < before)
     if since is not None:
         statement = statement.where(FailureGroup.last_seen_at >= since)
+    if not with_recovered:
+        statement = statement.where(FailureGroup.recovered_at.is_(None))
     for word in text.split():
         names = (FailureGroup.kind, FailureGroup.place, FailureGroup.message, FailureGroup.actors)
         statement = statement.where(or_(*(cast(name, Text).icontains(word, autoescape=True) for name in names)))

@@ -13,7 +13,7 @@ from sqlalchemy import insert, update
 from src.broker.recover import management
 from src.broker.recover.management import Overview
 from src.jobs import State
-from src.jobs.core.models import Heartbeat, Job, Worker
+from src.jobs.core.models import FailureGroup, Heartbeat, Job, Worker
 from src.jobs.leases.heartbeats import Role
 from src.sql.clock import now
 from src.sql.database import write
@@ -128,6 +128,21 @@ def test_lost_workers_and_schedulers_are_changes(site: Site) -> None:
     assert "No deploys" not in text
     assert 'href="/workers/web2:702' in page
     assert "was lost" not in in_words(visit.get("/?from=2020-01-01T00:00Z&until=2020-01-02T00:00Z").text)
+
+
+def test_recovered_groups_hide_no_open_one(site: Site) -> None:
+    seen = [now() - timedelta(minutes=number) for number in range(7)]
+    with write() as session:
+        for number, at in enumerate(seen):
+            session.add(
+                FailureGroup(
+                    fingerprint=f"{number:016x}", kind="OSError", place="shop:pay", message=f"group {number}", actors=["add"], count=9, count_before=0,
+                    first_seen_at=at, opened_at=at, last_seen_at=at, recovered_at=now() if number < 6 else None, mailed_count=0,
+                )
+            )  # fmt: skip
+    text = in_words(site.browser().get("/").text)
+    assert "group 6" in text
+    assert "group 0" not in text
 
 
 def test_a_deploy_is_marked_in_each_chart(site: Site) -> None:

@@ -121,8 +121,7 @@ def needs(
 
 def _groups(session: Session, period: TimeRange) -> list[ErrorGroup]:
     """Return the unresolved groups seen last that have not recovered."""
-    page = groups.page(session, limit=ROWS, may_see=permissions.sight(), counted=False)
-    shown = [each for each in page.groups if each.recovered_at is None]
+    shown = groups.page(session, limit=ROWS, may_see=permissions.sight(), counted=False, with_recovered=False).groups
     messages, names = groups.newest_messages(session, shown), [each.fingerprint for each in shown]
     dead, trends = occurrences.dead(session, names), occurrences.by_step(session, names, period.first, period.last, period.step)
     return [
