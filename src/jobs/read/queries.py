@@ -241,6 +241,12 @@ def count_backlog(session: Session, state: State, *, up_to: int = MOST_COUNTED) 
     return len(session.execute(select(Job.seq).where(narrow, Job.state == state).limit(up_to)).all())
 
 
+def count_waiting_for(session: Session, waits_for: str) -> int:
+    """Return the number of jobs that wait for this resource, from its index; of more than MOST_COUNTED: one more."""
+    few = select(Job.seq).where(Job.waits_for == waits_for, Job.state == State.SCHEDULED).limit(MOST_COUNTED + 1).subquery()
+    return session.execute(select(func.count()).select_from(few)).scalar_one()
+
+
 def dead_since(session: Session, since: datetime, *, up_to: int = BACKLOG_COUNTED) -> int:
     """Return the number of dead jobs that ended since then, counted up to this many in their index."""
     few = select(Job.seq).where(text(f"jobs.state = '{State.DEAD}'"), Job.finished_at >= since).limit(up_to).subquery()

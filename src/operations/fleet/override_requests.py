@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy.orm import Session
 
+from ...formats.quantities import number
 from ...jobs.core.errors import JobsError
 from ...jobs.leases import workers
 from ...jobs.limits import breakers, overrides
 from ...jobs.limits.breakers import CircuitBreaker
 from ...jobs.limits.overrides import CONCURRENCY, LIMITS, RATE_LIMIT, SCOPES, Controls, Override, Pause
+from ...jobs.read import queries
+from ...jobs.read.queries import QueueCounts
 from ...sql.clock import now
 from ..format.request_values import ahead
 from ..jobs import actor_catalogue
@@ -136,6 +140,20 @@ def panel(session: Session, target: Target) -> Panel:
     pause = next((each for each in in_force.pauses(now()) if each.target == str(target)), None)
     breaker = next((each for each in listed_breakers(session) if target.scope == "actor" and each.actor == target.name), None)
     return Panel(target, pause, _limits(in_force, target), breaker)
+
+
+def waiting(session: Session, pause: Pause, queues: Sequence[QueueCounts]) -> str:
+    """Say how many jobs a pause holds back: queued ones, and those that workers have deferred. Empty: not known."""
+    limited = permissions.in_force()
+    if limited is not None and pause.scope != "actor" and pause.name not in limited.own_queues():
+        return ""  # the caller's own among all deferred jobs have no index
+    deferred = queries.count_waiting_for(session, pause.waits_for)
+    if pause.scope == "actor" and not deferred:
+        return ""  # queued jobs of one actor have no index
+    held_back = min(deferred, queries.MOST_COUNTED)
+    held_back += sum(each.queued for each in queues if pause.scope == "all" or (pause.scope == "queue" and each.queue == pause.name))
+    more = "+" if deferred > queries.MOST_COUNTED else ""
+    return f"{number(held_back)}{more} job{'' if held_back == 1 else 's'} wait{'s' if held_back == 1 else ''}"
 
 
 def listed_limits(session: Session) -> list[Limit]:

@@ -10,10 +10,13 @@ from sqlalchemy import update
 
 from src.actors import arithmetic
 from src.jobs.core.models import Job
+from src.jobs.leases import claims
 from src.jobs.limits import breakers, overrides
+from src.jobs.read import queries
 from src.operations.people.roles import Role
 from src.sql.clock import now
 from src.sql.database import read, write
+from tests.harness.jobs import hired
 from tests.harness.site import Program, Site, in_words
 
 
@@ -125,6 +128,25 @@ def test_a_queue_and_everything_are_paused_resumed_and_limited_from_their_pages(
     visit.client.post("/controls/queue:default/limit", data={**token, "setting": "rate_limit", "do": "follow"})
     with read() as session:
         assert [(each.setting, each.value) for each in overrides.load(session).overrides()] == [("concurrency", 2)]
+
+
+@pytest.mark.both_stores
+@pytest.mark.parametrize(("target", "waiting"), [("actor:add", 3), ("queue:default", 4), ("all", 4)])
+def test_a_pause_counts_the_jobs_that_it_defers(site: Site, monkeypatch: pytest.MonkeyPatch, target: str, waiting: int) -> None:
+    program, visit = site.program(), site.browser(Role.VIEWER)
+    program.post("/api/v1/pauses", {"target": target})
+    ids = [program.submit("add", number, 1) for number in range(3)]
+    worker = hired(site.database)
+    with write() as session:
+        assert claims.admit(session, claims.claim(session, worker, [(id, 1) for id in ids]), {}) == []
+    program.submit("mul", 1, 1)  # queued: no worker has deferred it yet
+    assert f" {waiting} jobs wait" in in_words(visit.get("/").text)
+    if target != "actor:add":
+        assert f" {waiting} jobs wait" in in_words(visit.get("/queues/default").text)
+        # To count a limited caller's own among them, all would have to be read.
+        assert "jobs wait" not in in_words(site.browser(Role.VIEWER, ["add"]).get("/").text)
+    monkeypatch.setattr(queries, "MOST_COUNTED", 2)
+    assert f" {waiting - 1}+ jobs wait" in in_words(visit.get("/").text)
 
 
 def test_a_viewer_sees_overrides_and_no_button(site: Site) -> None:

@@ -9,6 +9,7 @@ from flask import Blueprint, render_template
 from ....jobs import State, search
 from ....jobs.limits import breakers, overrides
 from ....jobs.read import queries
+from ....operations.fleet import override_requests
 from ....operations.fleet.figures import fleet_health, history
 from ....operations.people import permissions
 from ....operations.people.roles import Role
@@ -44,7 +45,7 @@ def show() -> str:
             charts=time_charts.every(passed),
             needs=overview_figures.needs(session, queues, health.workers, tally, period, every),
             changes=overview_figures.changes(session, passed),
-            pauses=[(each, overview_figures.waiting(each, queues)) for each in overrides.load(session).pauses(now())],
+            pauses=[(each, override_requests.waiting(session, each, queues)) for each in overrides.load(session).pauses(now())],
             open_breakers=[each for each in breakers.listed(session) if each.opened_at is not None],
             is_empty=not any(tally.states.values()) and overview_figures.is_empty(session),
             workers=health.workers,

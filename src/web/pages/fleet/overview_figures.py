@@ -13,7 +13,6 @@ from ....jobs import State, search
 from ....jobs.alerts import alerts
 from ....jobs.failures import groups, occurrences
 from ....jobs.leases import heartbeats, workers
-from ....jobs.limits.overrides import Pause
 from ....jobs.read import queries
 from ....jobs.read.queries import QueueCounts
 from ....jobs.search import Tally
@@ -145,14 +144,6 @@ def _ungrouped(session: Session) -> list[Job]:
         return dead[:ROWS]  # a limited caller may not see the groups
     grouped = occurrences.grouped(session, [(job.seq, job.attempt) for job in dead])
     return [job for job in dead if job.seq not in grouped][:ROWS]
-
-
-def waiting(pause: Pause, queues: list[QueueCounts]) -> str:
-    """Say how many queued jobs a pause holds back; empty: not known."""
-    if pause.scope == "actor":
-        return ""
-    held_back = sum(each.queued for each in queues if pause.scope == "all" or each.queue == pause.name)
-    return f"{number(held_back)} job{'' if held_back == 1 else 's'} wait{'s' if held_back == 1 else ''}"
 
 
 def five(tally: Tally, queues: list[QueueCounts], dead_today: int, passed: History) -> list[Figure]:

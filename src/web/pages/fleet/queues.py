@@ -73,11 +73,13 @@ def show(name: str) -> str:
     """One queue and its controls."""
     broker = management.overview()
     with database.read() as session:
-        counted, wrong = _counted(session, name), [each.text for each in troubles(session, broker)]
+        every, wrong = queries.queues(session), [each.text for each in troubles(session, broker)]
+        counted = _counted(session, name, every)
         if counted and counted.queued and name not in workers.served(workers.alive(session)):
             wrong.append("Jobs are queued, but no worker consumes this queue")
         panel = override_requests.panel(session, Target("queue", name))
         everything = override_requests.panel(session, Target("all")).pause
+        held_back = {each.scope: override_requests.waiting(session, each, every) for each in (everything, panel.pause) if each}
         backlog = queries.backlog(session).get(name, {})
         limited = permissions.in_force()
         # Of a queue with many jobs of other actors, finding the caller's own would read all of them.
@@ -88,7 +90,7 @@ def show(name: str) -> str:
     waiting = (counted.queued if counted else 0) + sum(backlog.get(state, 0) for state in queue_purge.PURGED)
     return render_template(
         "queues/show.html", name=name, counted=counted, there=broker.of(name), letters=broker.queues.get(dead_letter_queue(name)),
-        panel=panel, everything=everything, actors=actors, most=dead_letters.MOST, drift=drift.of(name, counted, broker), waiting=waiting, purge=queue_purge.query(name), refusals=refusals, wrong=wrong, oldest=oldest,
+        panel=panel, everything=everything, held_back=held_back, actors=actors, most=dead_letters.MOST, drift=drift.of(name, counted, broker), waiting=waiting, purge=queue_purge.query(name), refusals=refusals, wrong=wrong, oldest=oldest,
         charts=time_charts.every(passed), deploys=passed.deploys,
     )  # fmt: skip
 
@@ -98,7 +100,7 @@ def show(name: str) -> str:
 def requeue(name: str) -> AnyResponse:
     """Requeue the dead letters of a queue."""
     with database.write() as session:
-        _counted(session, name)
+        _counted(session, name, queries.queues(session))
         audit.about("queue", name)
     try:
         done = dead_letter_requests.requeue(name)
@@ -109,9 +111,9 @@ def requeue(name: str) -> AnyResponse:
     return redirect(url_for("queues.show", name=name), 303)
 
 
-def _counted(session: Session, name: str) -> QueueCounts | None:
-    """SQL counts of a queue; raises NotFound if no actor, job or worker names it."""
-    counted = next((each for each in queries.queues(session) if each.queue == name), None)
+def _counted(session: Session, name: str, every: list[QueueCounts]) -> QueueCounts | None:
+    """SQL counts of a queue, out of those of all; raises NotFound if no actor, job or worker names it."""
+    counted = next((each for each in every if each.queue == name), None)
     if counted is None and name not in actor_catalogue.queues() and not any(name in worker.queues for worker in workers.alive(session)):
         raise NotFound(f"There is no queue named {name}.")
     return counted
