@@ -166,7 +166,9 @@ def reason(schedule: Schedule) -> str | None:
     if how is Condition.PAUSED:
         return schedule.pause_reason or (f"Paused by {schedule.paused_by}." if schedule.paused_by else None)
     if how is Condition.LATE:
-        return "Overdue: no scheduler is running. Start one with ./run scheduler."
+        if any(actor.actor_name == schedule.actor for actor in actor_catalogue.everyone()):
+            return "Overdue: no scheduler has fired it yet. If none is running, start one with ./run scheduler."
+        return f"Overdue: no scheduler has fired it yet, and the actor {schedule.actor} is unknown to this process."
     return schedule.broken or schedule.draft.rule.problem
 
 

@@ -74,13 +74,14 @@ class Needs:
     groups: list[ErrorGroup] = field(default_factory=list)
     stalled: list[Job] = field(default_factory=list)
     late: list[tuple[Schedule, timedelta]] = field(default_factory=list)
+    schedules: list[tuple[Schedule, str]] = field(default_factory=list)  # with a word for the problem
     unserved: list[str] = field(default_factory=list)  # queues with jobs and no consumer
     held: str = ""  # number of held jobs; empty: none
     jobs: list[Job] = field(default_factory=list)  # dead ones that no group counts
 
     @property
     def nothing(self) -> bool:
-        return not (self.alerts or self.groups or self.stalled or self.late or self.unserved or self.held or self.jobs)
+        return not (self.alerts or self.groups or self.stalled or self.late or self.schedules or self.unserved or self.held or self.jobs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,10 +113,20 @@ def needs(
         groups=_groups(session, period),
         stalled=search.find(session, search.parse("is:stalled"), limit=ROWS).jobs,
         late=[(each, present - each.due_at) for each in due if each.due_at is not None][:ROWS],
+        schedules=[(each, problem) for each in every if (problem := _problem(each))][:ROWS],
         unserved=unserved,
         held=counted(tally, State.HELD) if tally.states[State.HELD] else "",
         jobs=_ungrouped(session),
     )
+
+
+def _problem(schedule: Schedule) -> str:
+    """Say in a word why a schedule does not do its work; empty: it does, or an operator has paused it."""
+    if schedule.gone or schedule.paused_by is not None:
+        return ""
+    if schedule.paused_at is not None:
+        return "paused"
+    return "broken" if schedule.broken is not None else "no success" if schedule.alerted_at is not None else ""
 
 
 def _groups(session: Session, period: TimeRange) -> list[ErrorGroup]:
