@@ -14,7 +14,7 @@ from src.broker.recover import management
 from src.broker.recover.management import Overview
 from src.jobs import State
 from src.jobs.core.models import FailureGroup, Heartbeat, Job, Worker
-from src.jobs.leases.heartbeats import Role
+from src.jobs.leases import heartbeats
 from src.sql.clock import now
 from src.sql.database import write
 from tests.harness.site import Site, in_words
@@ -49,7 +49,7 @@ def beat(*, pid: int = 8, **values: Any) -> None:
     present = now()
     times = {"started_at": present, "heartbeat_at": present, "expires_at": present + timedelta(minutes=1)}
     with write() as session:
-        for role in Role:
+        for role in heartbeats.Role:
             row = {"role": role, "name": f"web1:{pid}", "host": "web1", "pid": pid, "version": "0.1.0", "broker": ""}
             session.execute(insert(Heartbeat).values(**{**row, **times, **values}))
 
@@ -103,7 +103,9 @@ def test_nothing_is_clear_while_a_process_is_silent_or_missing(site: Site, monke
     beat()
     assert "All clear." in in_words(visit.get("/").text)
     with write() as session:
-        session.execute(update(Heartbeat).where(Heartbeat.role == Role.SCHEDULER).values(expires_at=now() - timedelta(seconds=1)))
+        session.execute(
+            update(Heartbeat).where(Heartbeat.role == heartbeats.Role.SCHEDULER).values(expires_at=now() - timedelta(seconds=1))
+        )
     text = in_words(visit.get("/").text)
     assert "no heartbeat for" in text
     assert "All clear." not in text
@@ -172,3 +174,18 @@ def test_the_workers_page_says_who_runs_what_and_which_version_is_another(site: 
     assert "web3:703 heartbeat lost, jobs moved" in text
     rows = visit.get("/workers?format=json").get_json()["workers"]
     assert [(row["name"], row["running"]) for row in rows] == [("web1:701", 0), ("web2:702", 1)]
+
+
+def test_the_workers_page_says_what_has_become_of_a_silent_schedulers_work(site: Site) -> None:
+    visit = site.browser()
+    beat(pid=9, started_at=now() - timedelta(hours=2), heartbeat_at=now() - timedelta(minutes=5), expires_at=now() - timedelta(minutes=4))
+    text = in_words(visit.get("/workers").text)
+    assert ": no other scheduler is running" in text
+    assert "has taken over" not in text
+    assert "No scheduler is running. Start one with ./run scheduler" in text
+    with write() as session:
+        session.execute(update(Heartbeat).values(host="web2"))
+    beat()
+    text = in_words(visit.get("/workers").text)
+    assert text.count(": another process has taken over") == len(heartbeats.Role)
+    assert "No scheduler is running" not in text
