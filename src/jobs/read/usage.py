@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import and_, func, select
 from sqlalchemy.orm import Session
 
 from ...sql.clock import now
@@ -24,6 +24,8 @@ SHORT_KEPT = timedelta(days=2)
 BY_MINUTE = timedelta(hours=6)
 #: before a schedule's name in the submitter of its jobs
 BY_SCHEDULE = "schedule "
+#: a tick that a user has started is the user's
+_OF_SCHEDULE = and_(Usage.source == Source.SCHEDULE, Usage.submitted_by.startswith(BY_SCHEDULE))
 #: lines of a bill
 MOST = 1_000
 
@@ -66,9 +68,9 @@ def bill(session: Session, since: datetime, until: datetime, by: By) -> list[Lin
     sums = [func.sum(each) for each in (Usage.jobs, Usage.attempts, Usage.measured, Usage.cpu_us, Usage.run_us, Usage.wait_us)]
     statement = select(key, *sums, func.max(Usage.memory_bytes)).where(Usage.span == span, Usage.minute >= first, Usage.minute < last)
     if by is By.SCHEDULE:
-        statement = statement.where(Usage.source == Source.SCHEDULE)
+        statement = statement.where(_OF_SCHEDULE)
     elif by is By.USER:
-        statement = statement.where(Usage.source != Source.SCHEDULE)
+        statement = statement.where(~_OF_SCHEDULE)
     rows = session.execute(statement.group_by(key).order_by(sums[3].desc(), key).limit(MOST)).all()
     lines = list(_lines(rows, by))
     return sorted(lines, key=lambda line: line.name) if by is By.DAY else lines
@@ -92,7 +94,7 @@ def by_schedule(session: Session, since: datetime, until: datetime, step: timede
     number: Any = (Usage.minute - first) // length
     statement = (
         select(Usage.submitted_by, number, func.sum(Usage.jobs), func.sum(Usage.run_us))
-        .where(Usage.span == span, Usage.minute >= first, Usage.minute < last, Usage.source == Source.SCHEDULE)
+        .where(Usage.span == span, Usage.minute >= first, Usage.minute < last, _OF_SCHEDULE)
         .group_by(Usage.submitted_by, number)
     )
     found: dict[str, list[Runs]] = {}

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from ...jobs.core.errors import JobsError
 from ...jobs.core.guards import guarded
 from ...jobs.core.models import Job
-from ...jobs.core.states import FINAL, State, listed
+from ...jobs.core.states import FINAL, Source, State, listed
 from ...jobs.submit.submission import submit
 from ...logs import get_logger
 from ...settings import get_settings
@@ -154,7 +154,7 @@ def notify(
         "job_id": end.job_id if end else None, "state": end.state.value if end and end.state else None, "error": end.error if end else None,
     }  # fmt: skip
     try:
-        submit(session, make(actor, [event_document], {}, {}), source="schedule", submitted_by=f"schedule {schedule.name}"[:255])
+        submit(session, make(actor, [event_document], {}, {}), source=Source.CALLBACK, submitted_by=f"schedule {schedule.name}"[:255])
     except JobsError as error:
         log.error("schedule_notification_failed", schedule=schedule.name, actor=actor, detail=str(error))
 

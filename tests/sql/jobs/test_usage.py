@@ -53,6 +53,7 @@ def test_sums_equal_the_rows_and_counting_again_changes_nothing(database: Databa
     for number in range(3):
         run_one(database, time, worker, submitted_by=f"user {number % 2}")
     run_one(database, time, worker, submitted_by="schedule nightly", source="schedule")
+    run_one(database, time, worker, submitted_by="user 1", source="schedule")  # a tick that a user has started
     count(database, time)
 
     line = bill(database)["add"]
@@ -60,11 +61,14 @@ def test_sums_equal_the_rows_and_counting_again_changes_nothing(database: Databa
     with database.read() as session:
         cpu, memory = session.execute(select(func.sum(Attempt.cpu_us), func.max(Attempt.memory_bytes))).one()
         jobs = session.execute(select(func.count()).select_from(Job)).scalar_one()
-    assert (line.jobs, line.attempts, line.measured, line.cpu_s, line.memory_bytes) == (jobs, 4, 4, int(cpu or 0) / 1e6, memory)
-    assert (line.run_s, line.wait_s) == (12.0, 8.0)
-    assert {name: each.jobs for name, each in bill(database, By.USER).items()} == {"user 0": 2, "user 1": 1}
+    assert (line.jobs, line.attempts, line.measured, line.cpu_s, line.memory_bytes) == (jobs, 5, 5, int(cpu or 0) / 1e6, memory)
+    assert (line.run_s, line.wait_s) == (15.0, 10.0)
+    assert {name: each.jobs for name, each in bill(database, By.USER).items()} == {"user 0": 2, "user 1": 2}
     assert {name: each.jobs for name, each in bill(database, By.SCHEDULE).items()} == {"nightly": 1}
-    assert sum(each.jobs for each in bill(database, By.DAY).values()) == 4
+    with database.read() as session:
+        runs = usage.by_schedule(session, now() - timedelta(hours=1), now() + timedelta(hours=1), timedelta(hours=1))
+    assert {name: sum(step.jobs for step in steps) for name, steps in runs.items()} == {"nightly": 1}
+    assert sum(each.jobs for each in bill(database, By.DAY).values()) == 5
 
     count(database, time)
     with database.write() as session:

@@ -58,6 +58,10 @@ def test_each_failure_and_the_recovery_notify_once(database: Database, time: Sti
     assert failed["scheduled_for"] == "2026-01-05T12:02:00+00:00"
     assert failed["job_id"] == history(database, id)[1].job_id
     assert "ValueError: no" in failed["text"]
+    assert {job.submitted_by for job in jobs(database)} == {"schedule nightly"}
+    assert {(job.actor, job.source) for job in jobs(database)} == {("sched_work", "schedule"), ("sched_told", "callback")}, (
+        "it does not count as a run"
+    )
 
 
 def test_it_is_paused_by_itself_after_so_many_failures_and_says_so(database: Database, time: StillClock, make: Maker) -> None:
