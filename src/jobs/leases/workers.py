@@ -23,6 +23,9 @@ from ..core.states import Outcome, State
 from ..finish import ending
 from ..read.queries import NOT_SUCCEEDED
 
+#: how long rows of ended processes are kept
+KEEP = timedelta(days=1)
+
 
 def register(
     session: Session,
@@ -125,7 +128,7 @@ def refusals(session: Session, queues: Iterable[str]) -> list[str]:
 
 def lost_lately(session: Session, *, since: datetime | None = None, until: datetime | None = None, limit: int = 20) -> list[Worker]:
     """Return the worker processes lost within a range, latest first; by default within the last day."""
-    lost = Worker.lost_at.between(since or now() - timedelta(days=1), until or now())
+    lost = Worker.lost_at.between(since or now() - KEEP, until or now())
     return list(session.execute(select(Worker).where(lost).order_by(Worker.lost_at.desc()).limit(limit)).scalars())
 
 
@@ -135,10 +138,15 @@ def overdue(session: Session) -> list[Worker]:
     return list(session.execute(statement).scalars())
 
 
-def forget_old(session: Session, *, keep: timedelta = timedelta(days=1)) -> None:
+def is_on_record(since: datetime) -> bool:
+    """True if the processes that ended since then still have their rows. A range of a day began a moment ago."""
+    return since > now() - KEEP - timedelta(minutes=1)
+
+
+def forget_old(session: Session) -> None:
     """Delete the rows of workers that ended long ago and hold no job."""
     held = select(Job.worker_id).where(Job.state == State.RUNNING, Job.worker_id.is_not(None))
-    session.execute(delete(Worker).where(Worker.expires_at < now() - keep, Worker.id.not_in(held)))
+    session.execute(delete(Worker).where(Worker.expires_at < now() - KEEP, Worker.id.not_in(held)))
 
 
 # Includes jobs of workers already marked lost: one claimed at that moment must not be left behind.

@@ -14,7 +14,7 @@ from src.broker.recover import management
 from src.broker.recover.management import Overview
 from src.jobs import State
 from src.jobs.core.models import FailureGroup, Heartbeat, Job, Worker
-from src.jobs.leases import heartbeats
+from src.jobs.leases import heartbeats, workers
 from src.sql.clock import now
 from src.sql.database import write
 from tests.harness.site import Site, in_words
@@ -130,6 +130,17 @@ def test_lost_workers_and_schedulers_are_changes(site: Site) -> None:
     assert "No deploys" not in text
     assert 'href="/workers/web2:702' in page
     assert "was lost" not in in_words(visit.get("/?from=2020-01-01T00:00Z&until=2020-01-02T00:00Z").text)
+
+
+def test_a_range_longer_than_lost_processes_are_kept_says_so(site: Site) -> None:
+    visit, words = site.browser(), "on record for a day."
+    hire(1, lost_at=now() - timedelta(days=2), expires_at=now() - timedelta(days=2))
+    with write() as session:
+        workers.forget_old(session)
+    for path in ("/", "/workers"):
+        for chosen, is_said in (("7d", True), ("24h", False), ("1h", False)):
+            assert (words in in_words(visit.get(f"{path}?range={chosen}").text)) is is_said, (path, chosen)
+    assert words not in in_words(visit.get("/workers").text)
 
 
 def test_recovered_groups_hide_no_open_one(site: Site) -> None:

@@ -94,6 +94,7 @@ class Changes:
     schedules: list[tuple[Schedule, ScheduleChange]]
     lost_workers: list[tuple[datetime, str]]
     lost_schedulers: list[tuple[datetime, str]]
+    is_on_record: bool  # else deploys and lost processes of the range may be missing
 
     @property
     def nothing(self) -> bool:
@@ -208,6 +209,7 @@ def changes(session: Session, passed: History) -> Changes:
         schedules=schedules.changed_lately(session, **within),
         lost_workers=[(each.lost_at, each.name) for each in workers.lost_lately(session, **within) if each.lost_at is not None],
         lost_schedulers=[(each.expires_at, each.name) for each in heartbeats.lost(session, heartbeats.Role.SCHEDULER, **within)],
+        is_on_record=workers.is_on_record(period.since),
     )
 
 

@@ -55,6 +55,7 @@ def index() -> str | Response:
         "workers/index.html",
         alive=alive,
         lost=lost,
+        is_on_record=period is None or workers.is_on_record(period.since),
         running=running,
         beats=beats,
         silent=silent,
