@@ -6,7 +6,12 @@ import html
 import re
 
 import pytest
+from sqlalchemy import insert
 
+from src.jobs.core.models import FailureGroup
+from src.sql.clock import now
+from src.sql.database import write
+from tests.harness.jobs import hired
 from tests.harness.site import Site, Visit
 
 
@@ -47,6 +52,36 @@ def test_every_list_obeys_the_range(browser: Visit, path: str) -> None:
     answer = browser.get(f"{path}{'&' if '?' in path else '?'}range=30d")
     assert answer.status_code == 200
     assert 'aria-current="true">30d</a>' in answer.text
+
+
+#: pages that show a range; their exports of the present have none
+RANGED = re.compile(r"/((errors|actors|queues|workers|schedules)(\?(?!format).*)?|errors\?format.*|queues/[^/]+|actors/add(\?tab.*)?)")
+
+
+@pytest.mark.parametrize("path", ["/", "/errors", "/errors?q=nothing", "/actors", "/queues", "/workers", "/queues/default", "/actors/add"])
+def test_links_from_one_list_to_another_keep_the_range(site: Site, browser: Visit, path: str) -> None:
+    site.program().submit("add", 1, 2)
+    hired(site.database)
+    with write() as session:
+        for number in range(60):
+            row = {"fingerprint": f"{number:016x}", "kind": "OSError", "place": "shop:pay", "message": "no", "actors": ["add"], "count": 1}
+            times = dict.fromkeys(("first_seen_at", "opened_at", "last_seen_at"), now())
+            session.execute(insert(FailureGroup).values(**row, **times, count_before=0, mailed_count=0))
+    page = browser.get(f"{path}{'&' if '?' in path else '?'}range=7d").text
+    found = [html.unescape(each) for each in re.findall(r'href="([^"]+)"', page)]
+    ranged = [each for each in found if RANGED.fullmatch(each)]
+    assert ranged
+    assert [each for each in ranged if "range=" not in each] == []
+    if path == "/errors":
+        assert {"sort=count", "sort=first", "format=csv", "format=json", "after="} <= {
+            part for each in ranged for part in re.findall(r"sort=\w+|format=\w+|after=", each)
+        }
+        assert '<input type="hidden" name="range" value="7d">' in page.split('<form class="query"')[1].split("</form>")[0]
+
+
+def test_an_empty_list_of_errors_says_that_it_is_of_a_range(browser: Visit) -> None:
+    assert "No unresolved errors in this range." in browser.get("/errors?range=7d").text
+    assert "No unresolved errors." in browser.get("/errors").text
 
 
 @pytest.mark.parametrize(
