@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from operator import itemgetter
 from typing import Any
@@ -35,6 +35,9 @@ from .row import row_of
 #: a job counts as single if this process's previous submission was more seconds ago
 ALONE_S = 0.003
 _latest = 0.0
+
+#: a submission and its row
+_Wanted = tuple[Submission, dict[str, Any]]
 
 
 def submit(session: AnySession, /, message: Message[Any], **how: Any) -> Receipt:
@@ -67,34 +70,10 @@ def _submit_many(session: Session, submissions: Sequence[Submission], carried: S
         rows = [row_of(submission, present) for submission in submissions]
     else:
         rows = [row_of(submission, present, carried=place) for submission, place in zip(submissions, carried, strict=True)]
-    earlier, periods = _taken_periods(session, submissions, rows, present)
-    wanted = [row for row in rows if row["id"] not in earlier]
-    written: dict[str, dict[str, Any]] = {}
-    for row in wanted:
-        written.setdefault(row["id"], row)  # of a message that occurs twice here, the first one counts
-    created: set[str] = set()
-    envelopes: list[Envelope] = []
-
-    def take(found: list[tuple[str, int]]) -> None:
-        for id, seq in found:
-            created.add(id)
-            if written[id]["state"] == State.QUEUED:
-                envelopes.append(_envelope(seq, written[id], present))
-
-    if wanted:
-        _INSERT.execute_in_parts(session, [_values(row) for row in wanted], take, now=to_microseconds(present))
     receipts: list[Receipt] = []
-    for submission, row in zip(submissions, rows, strict=True):
-        id = row["id"]
-        if id in earlier:
-            receipts.append(_receipt(session, earlier[id]))
-        elif id in created:
-            created.discard(id)
-            receipts.append(Receipt(id, State(row["state"]), True))
-        else:
-            if id in periods:  # the key of a job that does not come into being would lead to nothing
-                session.execute(delete(UniquePeriod).where(UniquePeriod.key == periods[id], UniquePeriod.job_id == id))
-            receipts.append(_earlier(session, submission, row))
+    envelopes: list[Envelope] = []
+    for part in _parts(submissions, rows):
+        receipts += _insert(session, part, present, envelopes)
     if envelopes:
         announce(session, envelopes)
     if not all(receipt.created for receipt in receipts):
@@ -102,8 +81,54 @@ def _submit_many(session: Session, submissions: Sequence[Submission], carried: S
     if audit.is_under_way():
         for receipt, row in zip(receipts, rows, strict=True):
             audit.about("job", receipt.id, actor=row["actor"])
-    for queue in {row["queue"] for row in wanted if row["fair_key"] is not None}:
+    for queue in {row["queue"] for row in rows if row["fair_key"] is not None}:
         fair_queueing.top_up(session, queue)
+    return receipts
+
+
+def _parts(submissions: Sequence[Submission], rows: Sequence[dict[str, Any]]) -> Iterator[list[_Wanted]]:
+    """Divide the rows so that no id and no unique key occurs twice in a part.
+
+    A second row then meets a job that exists, or a key that is free: not one whose job has still to come into being.
+    """
+    part: list[_Wanted] = []
+    met: set[tuple[str, str]] = set()
+    for submission, row in zip(submissions, rows, strict=True):
+        keys = {("id", row["id"]), ("key", row["unique_key"])} if row["unique_key"] is not None else {("id", row["id"])}
+        if not met.isdisjoint(keys):
+            yield part
+            part, met = [], set()
+        part.append((submission, row))
+        met |= keys
+    if part:
+        yield part
+
+
+def _insert(session: Session, part: Sequence[_Wanted], present: datetime, envelopes: list[Envelope]) -> list[Receipt]:
+    """Insert one of `_parts`; append the messages of its queued jobs to `envelopes`."""
+    earlier, periods = _taken_periods(session, part, present)
+    wanted = {row["id"]: row for _, row in part if row["id"] not in earlier}
+    created: set[str] = set()
+
+    def take(found: list[tuple[str, int]]) -> None:
+        for id, seq in found:
+            created.add(id)
+            if wanted[id]["state"] == State.QUEUED:
+                envelopes.append(_envelope(seq, wanted[id], present))
+
+    if wanted:
+        _INSERT.execute_in_parts(session, [_values(row) for row in wanted.values()], take, now=to_microseconds(present))
+    receipts: list[Receipt] = []
+    for submission, row in part:
+        id = row["id"]
+        if id in earlier:
+            receipts.append(_receipt(session, earlier[id]))
+        elif id in created:
+            receipts.append(Receipt(id, State(row["state"]), True))
+        else:
+            if id in periods:  # the key of a job that does not come into being would lead to nothing
+                session.execute(delete(UniquePeriod).where(UniquePeriod.key == periods[id], UniquePeriod.job_id == id))
+            receipts.append(_earlier(session, submission, row))
     return receipts
 
 
@@ -202,13 +227,11 @@ def _envelope(seq: int, row: dict[str, Any], present: datetime) -> Envelope:
     )
 
 
-def _taken_periods(
-    session: Session, submissions: Sequence[Submission], rows: list[dict[str, Any]], present: datetime
-) -> tuple[dict[str, str], dict[str, str]]:
+def _taken_periods(session: Session, part: Sequence[_Wanted], present: datetime) -> tuple[dict[str, str], dict[str, str]]:
     """Take the keys that are unique for a period; return job id -> the earlier job that holds its key, and job id -> the key that it took."""
     earlier: dict[str, str] = {}
     taken: dict[str, str] = {}
-    for submission, row in zip(submissions, rows, strict=True):
+    for submission, row in part:
         period = submission.unique_for or defaults.of(submission.message.actor_name).options.unique_for
         if period is None or row["unique_key"] is None:
             continue

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import psycopg
@@ -105,6 +107,20 @@ def test_one_idempotency_key_gives_one_job(gathering: GroupCommit, database: Dat
 
     assert sum(receipt.created for receipt in receipts) == stored(database) == 1
     assert len({receipt.id for receipt in receipts}) == 1
+
+
+def test_a_period_and_an_idempotency_key_of_an_earlier_job_give_it_or_one_new_job(gathering: GroupCommit, database: Database) -> None:
+    period = timedelta(hours=1)
+    earlier = gathering.submit(submission(key="the same"))
+    wanted = [replace(submission(key=None if number % 2 else "the same"), unique_key="u", unique_for=period) for number in range(THREADS)]
+
+    receipts = gathered(gathering, database, wanted)
+
+    assert sum(receipt.created for receipt in receipts) == 1
+    with database.read() as session:
+        ids = set(session.execute(select(Job.id)).scalars())
+    assert {receipt.id for receipt in receipts} | {earlier.id} == ids
+    assert len(ids) == 2
 
 
 def test_a_leader_struck_in_the_middle_leaves_the_others_a_leader(

@@ -87,6 +87,45 @@ def test_a_job_unique_for_a_period_keeps_others_out_even_when_it_has_ended(datab
     assert submitted(database, 1).created
 
 
+@pytest.mark.both_stores
+def test_one_message_twice_in_a_call_takes_its_period_once(database: Database) -> None:
+    same, period = message(1), timedelta(hours=1)
+    with database.write() as session:
+        first, second = submit_many(session, [Submission(same, unique_key="report", unique_for=period)] * 2)
+
+    assert (first.created, second.created) == (True, False)
+    assert first.id == second.id == look(database, first.id).id
+
+
+@pytest.mark.both_stores
+def test_one_message_with_two_keys_takes_no_key_for_a_job_that_is_not_made(database: Database) -> None:
+    same, period = message(1), timedelta(hours=1)
+    taken = submitted(database, 1, unique_key="taken", unique_for=period)
+    with database.write() as session:
+        first, second = submit_many(session, [Submission(same, unique_key=key, unique_for=period) for key in ("free", "taken")])
+
+    assert (first.created, first.id) == (True, same.message_id)
+    assert (second.created, second.id) == (False, taken.id)
+    assert submitted(database, 1, unique_key="free", unique_for=period).id == look(database, first.id).id
+
+
+@pytest.mark.both_stores
+def test_a_repeated_request_leaves_the_period_to_the_next_of_the_same_call(database: Database, time: StillClock) -> None:
+    period = timedelta(hours=1)
+    earlier = submitted(database, 1, unique_key="report", unique_for=period, idempotency_key="one")
+    time.forward(3_700)
+    keys = ["one", None, "one", None]
+    with database.write() as session:
+        receipts = submit_many(
+            session, [Submission(message(1), unique_key="report", unique_for=period, idempotency_key=key) for key in keys]
+        )
+
+    assert [receipt.created for receipt in receipts] == [False, True, False, False]
+    assert receipts[0].id == earlier.id
+    assert {receipt.id for receipt in receipts[1:]} == {look(database, receipts[1].id).id}
+    assert submitted(database, 1, unique_key="report", unique_for=period).id == receipts[1].id
+
+
 def test_a_key_function_sees_the_arguments(database: Database) -> None:
     defaults.declare("add", Defaults(JobOptions(unique_until=Unique.FINISHED), unique_by=lambda x, _: x))
 
