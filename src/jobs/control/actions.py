@@ -107,9 +107,7 @@ def _queue_again(session: Session, id: str, states: list[State], otherwise: str,
             values |= {"publish_at": now(), "published_at": None, "due_at": None, "waits_for": None, "slot_at": None}
             moved = _move(session, id, states, state=State.QUEUED, reason=None, **values)
     except IntegrityError:
-        key = _find(session, id).unique_key
-        other = session.execute(select(Job.id).where(Job.unique_key == key, text(f"jobs.{NOT_ENDED}"))).scalar()
-        raise NotAllowed(f"another job of its unique key {key!r} waits or runs: {other}") from None
+        raise key_taken(session, _find(session, id).unique_key) from None
     if not moved:
         raise NotAllowed(f"the job is {_find(session, id).state}: {otherwise}")
     job = _find(session, id)
@@ -133,6 +131,12 @@ def _queue_again(session: Session, id: str, states: list[State], otherwise: str,
         ],
     )
     return _with_attempts(job)
+
+
+def key_taken(session: Session, key: str | None) -> NotAllowed:
+    """Return the error that names the job that holds a unique key."""
+    other = session.execute(select(Job.id).where(Job.unique_key == key, text(f"jobs.{NOT_ENDED}"))).scalar()
+    return NotAllowed(f"another job of its unique key {key!r} waits or runs: {other}")
 
 
 def _with_attempts(job: Job) -> Job:

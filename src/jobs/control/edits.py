@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from ... import audit
@@ -20,9 +21,11 @@ from ..core.models import Job
 from ..core.states import State
 from ..core.workflow_models import StoredStep
 from ..finish import ending
+from ..limits import fair_queueing
 from ..options.job_options import FIELDS, Place, options_at
 from ..search import texts
-from ..submit import stand_ins
+from ..submit import defaults, periods, stand_ins
+from . import actions
 
 #: states in which a job can be edited
 EDITABLE = (State.SCHEDULED, State.QUEUED, State.RETRYING, State.HELD)
@@ -120,9 +123,39 @@ def _required(session: Session, id: str, states: Sequence[State], values: dict[s
     raise NotAllowed(f"the job is {found}: only one that waits can be changed")
 
 
+def _new_keys(session: Session, which: Sequence[Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the keys that the actor computes from new arguments, where the job, locked now, has those of the old ones.
+
+    Its old key would keep out jobs that do other work. Raises NotAllowed if another job has its new key for a period.
+    """
+    columns = (Job.id, Job.actor, Job.queue, Job.args, Job.kwargs, Job.unique_key, Job.fair_key, Job.waits_for)
+    job = session.execute(select(*columns).where(*which).with_for_update()).first()
+    if job is None or job.actor is None:
+        return {}
+    try:
+        old = defaults.keys(job.actor, job.queue, job.args, job.kwargs)
+    except JobsError:  # arguments that do not fit have no key
+        return {}
+    new = defaults.keys(job.actor, job.queue, values["args"], values["kwargs"]) if old else {}
+    found: dict[str, Any] = {name: key for name, key in new.items() if getattr(job, name) == old[name]}
+    if "fair_key" in found and job.waits_for == fair_queueing.waits_for(job.queue, old["fair_key"]):
+        turn = {"waits_for": fair_queueing.waits_for(job.queue, new["fair_key"]), "reason": fair_queueing.reason(new["fair_key"])}
+        found |= {name: value for name, value in turn.items() if name not in values}
+    if "unique_key" in new and job.unique_key is None:
+        periods.exchange(session, job.id, old["unique_key"], new["unique_key"])
+    return found
+
+
 def _update(session: Session, id: str, states: Sequence[State], *conditions: Any, **values: Any) -> Job | None:
-    statement = update(Job).where(Job.id == id, Job.state.in_(states), *conditions).values(**values).returning(Job)
-    job = session.execute(statement.execution_options(synchronize_session=False, populate_existing=True)).scalars().first()
+    which = (Job.id == id, Job.state.in_(states), *conditions)
+    if "args" in values:
+        values |= _new_keys(session, which, values)
+    statement = update(Job).where(*which).values(**values).returning(Job)
+    try:
+        with session.begin_nested():
+            job = session.execute(statement.execution_options(synchronize_session=False, populate_existing=True)).scalars().first()
+    except IntegrityError:
+        raise actions.key_taken(session, values.get("unique_key")) from None
     if job is not None:
         if not {"args", "kwargs"}.isdisjoint(values):
             texts.rewrite(session, [job.seq])

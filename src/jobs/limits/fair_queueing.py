@@ -34,6 +34,11 @@ def waits_for(queue: str, fair_key: str) -> str:
     return f"{FAIR}{queue}:{fair_key}"[:255]
 
 
+def reason(fair_key: str) -> str:
+    """Return the waiting reason of such a job."""
+    return f"waits for its turn among the jobs of {fair_key!r} and others"
+
+
 def top_up(session: Session, queue: str) -> int:
     """Queue as many waiting fair jobs as the queue's window has room for; return their number."""
     keys = set(_waiting(session, queue))

@@ -6,7 +6,7 @@ Roles are enforced where users and tokens are known: src/operations/people/permi
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
@@ -57,6 +57,13 @@ def _computed(name: str, key_of: Callable[..., Any], message: Message[Any]) -> A
     except BaseException as error:
         line = f"{type(error).__name__}: {text_of(error, 200)}"
         raise JobsError(f"{name} of {message.actor_name} cannot compute a key from the arguments ({line})", field="args") from error
+
+
+def keys(actor: str, queue: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, str]:
+    """Return the keys, by field, that the actor computes from stored arguments. Raises JobsError."""
+    declared, message = of(actor), Message[Any](queue, actor, tuple(args), dict(kwargs), {})
+    found = {"unique_key": declared.unique_key(message), "fair_key": declared.fair_key(message)}
+    return {name: key for name, key in found.items() if key is not None}
 
 
 NOTHING = Defaults()

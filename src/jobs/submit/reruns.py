@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -10,9 +11,10 @@ from dramatiq import Message
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from ..core.errors import NotAllowed, UnknownJob
+from ..core.errors import JobsError, NotAllowed, UnknownJob
 from ..core.models import Job
 from ..options.job_options import lasting
+from . import defaults
 from .requests import Receipt, Submission
 from .submission import new_id, submit_many
 
@@ -33,6 +35,15 @@ def again(session: Session, id: str, *, by: str | None, key: str | None = None) 
     options = {name: value for name, value in (job.options or {}).items() if name not in OWN_OPTIONS}
     message: Message[Any] = Message(job.queue, job.actor, tuple(job.args), dict(job.kwargs), options, message_id=new_id())
     return submit_again(session, job.id, Submission(message, submitted_by=by, idempotency_key=key, **lasting(job)))
+
+
+def inherited(job: Any) -> dict[str, Any]:
+    """Return the options that a re-run with other arguments takes over: not a fair key that the actor computes from them."""
+    options = lasting(job)
+    with suppress(JobsError):
+        if options["fair_key"] == defaults.keys(job.actor, job.queue, job.args, job.kwargs).get("fair_key"):
+            options["fair_key"] = None
+    return options
 
 
 def submit_again(session: Session, id: str, submission: Submission) -> Receipt:

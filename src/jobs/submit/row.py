@@ -65,7 +65,7 @@ def row_of(submission: Submission, present: datetime, *, carried: Mapping[str, s
     waits_for, reason = submission.waits_for, submission.reason
     if fair_key is not None and not delayed and not waits:
         waits_for = fair_queueing.waits_for(message.queue_name, fair_key)
-        reason = f"waits for its turn among the jobs of {fair_key!r} and others"
+        reason = fair_queueing.reason(fair_key)
     scheduled = delayed or waits_for is not None
     options = {name: value for name, value in message.options.items() if name not in _OWN_OPTIONS and value is not None}
     if carried:

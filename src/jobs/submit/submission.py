@@ -10,7 +10,7 @@ from operator import itemgetter
 from typing import Any
 
 from dramatiq import Message
-from sqlalchemy import Boolean, Integer, SmallInteger, and_, delete, or_, select, text
+from sqlalchemy import Boolean, Integer, SmallInteger, and_, or_, select, text
 from sqlalchemy.orm import Session
 
 from ... import audit
@@ -18,17 +18,16 @@ from ...sql.clock import now
 from ...sql.columns import UtcDateTime, to_microseconds
 from ...sql.direct import Direct, flush
 from ...sql.statements import AHEAD_OF_DISK, Batch
-from ...sql.upsert import upsert
 from ...telemetry import tracing
 from ..core.envelopes import Envelope, announce, committed, dumps, encode
 from ..core.errors import IdempotencyConflict, JobsError
-from ..core.models import NOT_ENDED, Job, UniquePeriod
+from ..core.models import NOT_ENDED, Job
 from ..core.session_handover import AnySession, handed_over
 from ..core.states import State, require
 from ..limits import fair_queueing
 from ..options import message_options
 from ..options.job_options import STORED
-from . import defaults
+from . import defaults, periods
 from .requests import FIELDS, Receipt, Submission, submission_of
 from .row import row_of
 
@@ -106,7 +105,7 @@ def _parts(submissions: Sequence[Submission], rows: Sequence[dict[str, Any]]) ->
 
 def _insert(session: Session, part: Sequence[_Wanted], present: datetime, envelopes: list[Envelope]) -> list[Receipt]:
     """Insert one of `_parts`; append the messages of its queued jobs to `envelopes`."""
-    earlier, periods = _taken_periods(session, part, present)
+    earlier, taken = _taken_periods(session, part, present)
     wanted = {row["id"]: row for _, row in part if row["id"] not in earlier}
     created: set[str] = set()
 
@@ -126,8 +125,8 @@ def _insert(session: Session, part: Sequence[_Wanted], present: datetime, envelo
         elif id in created:
             receipts.append(Receipt(id, State(row["state"]), True))
         else:
-            if id in periods:  # the key of a job that does not come into being would lead to nothing
-                session.execute(delete(UniquePeriod).where(UniquePeriod.key == periods[id], UniquePeriod.job_id == id))
+            if id in taken:
+                periods.give_back(session, taken[id], id)
             receipts.append(_earlier(session, submission, row))
     return receipts
 
@@ -235,17 +234,12 @@ def _taken_periods(session: Session, part: Sequence[_Wanted], present: datetime)
         period = submission.unique_for or defaults.of(submission.message.actor_name).options.unique_for
         if period is None or row["unique_key"] is None:
             continue
-        insert = upsert(session, UniquePeriod)
-        taking = insert.values(key=row["unique_key"], job_id=row["id"], until=present + period).on_conflict_do_update(
-            index_elements=["key"],
-            set_={"job_id": insert.excluded.job_id, "until": insert.excluded.until},
-            where=UniquePeriod.until <= present,
-        )
-        if session.execute(taking.returning(UniquePeriod.key)).first() is None:
-            statement = select(UniquePeriod.job_id).where(UniquePeriod.key == row["unique_key"])
-            earlier[row["id"]] = session.execute(statement).scalar_one()
+        id, key = row["id"], row["unique_key"]
+        holder = periods.take(session, key, id, present=present, until=present + period)
+        if holder is None:
+            taken[id] = key
         else:
-            taken[row["id"]] = row["unique_key"]
+            earlier[id] = holder
         row["unique_key"] = None  # the period decides, not the job's state
     return earlier, taken
 

@@ -11,7 +11,6 @@ from werkzeug.datastructures import MultiDict
 from ...actor_schema.signature import Signature
 from ...jobs import Receipt
 from ...jobs.core.errors import IdempotencyConflict, InvalidArguments, JobsError
-from ...jobs.options.job_options import lasting
 from ...jobs.submit import reruns
 from ...operations.arguments.error_places import at_places
 from ...operations.arguments.field import Field, every, identical
@@ -63,7 +62,7 @@ class RerunForm:
             if identical(self.signature.by_name(args, kwargs), known):
                 args, kwargs = self.job.args, self.job.kwargs
             wanted = job_request.JobRequest(
-                self.job.actor or "", args, kwargs, queue=self.job.queue, idempotency_key=sent.get(KEY), **lasting(self.job)
+                self.job.actor or "", args, kwargs, queue=self.job.queue, idempotency_key=sent.get(KEY), **reruns.inherited(self.job)
             )
             submission = job_request.check(wanted, by=by, source="form")
             with database.write() as session:

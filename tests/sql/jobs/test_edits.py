@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 import pytest
 
-from src.jobs import JobsError, State, search
-from src.jobs.control.edits import Edit, edit
+from src.jobs import JobsError, State, search, submit_many
+from src.jobs.control.edits import Edit, edit, revise
 from src.jobs.core.errors import NotAllowed, UnknownJob
 from src.jobs.core.models import Job
+from src.jobs.core.states import Unique
+from src.jobs.limits import fair_queueing
+from src.jobs.options.job_options import JobOptions
 from src.jobs.relay.due_jobs import release_due, take_unpublished
 from src.jobs.search import texts
+from src.jobs.submit import defaults
+from src.jobs.submit.defaults import Defaults
+from src.jobs.submit.requests import Submission
 from src.sql.clock import now
 from src.sql.database import Database
-from tests.harness.jobs import claim, hired, in_state, look, submitted
+from tests.harness.jobs import StillClock, claim, claimed, hired, in_state, look, message, submitted
 
 pytestmark = pytest.mark.both_stores
 
@@ -91,6 +98,93 @@ def test_a_senseless_edit_is_refused_with_its_field(database: Database, change: 
 def test_an_unknown_job_is_unknown(database: Database) -> None:
     with pytest.raises(UnknownJob):
         changed(database, "nobody", Edit(priority=1))
+
+
+@pytest.fixture
+def declare() -> Iterator[Callable[..., None]]:
+    yield lambda *options, **keys: defaults.declare("add", Defaults(*options, **keys))
+    defaults._declared.pop("add", None)
+
+
+def test_the_key_of_a_unique_actor_follows_the_arguments(database: Database, declare: Callable[..., None]) -> None:
+    declare(JobOptions(unique_until=Unique.FINISHED))
+    job = submitted(database, "order 1")
+
+    changed(database, job.id, Edit(args=["order 2"], kwargs={}))
+
+    assert submitted(database, "order 2").id == job.id
+    assert submitted(database, "order 1").created
+
+
+def test_new_arguments_whose_key_another_job_has_are_refused(database: Database, declare: Callable[..., None]) -> None:
+    declare(JobOptions(unique_until=Unique.FINISHED))
+    job, other = submitted(database, "order 1"), submitted(database, "order 2")
+
+    with database.write() as session:
+        with pytest.raises(NotAllowed, match=other.id):
+            edit(session, job.id, Edit(args=["order 2"], priority=7))
+        edit(session, other.id, Edit(priority=8))  # the transaction goes on
+
+    assert (look(database, job.id).args, look(database, job.id).priority) == (["order 1"], 5)
+    assert look(database, other.id).priority == 8
+
+
+def test_a_key_that_was_given_stays(database: Database, declare: Callable[..., None]) -> None:
+    declare(JobOptions(unique_until=Unique.FINISHED), fair_by=lambda order: order)
+    job = submitted(database, "order 1", unique_key="mine", fair_key="ours")
+
+    changed(database, job.id, Edit(args=["order 2"]))
+
+    after = look(database, job.id)
+    assert (after.unique_key, after.fair_key) == ("mine", "ours")
+
+
+def test_old_arguments_that_make_no_key_do_not_hinder_an_edit(database: Database, declare: Callable[..., None]) -> None:
+    job = submitted(database, "not a number")
+    declare(JobOptions(unique_until=Unique.FINISHED), unique_by=int)
+
+    changed(database, job.id, Edit(args=["7"]))
+
+    assert look(database, job.id).unique_key is None
+
+
+def test_a_key_unique_for_a_period_follows_the_arguments(database: Database, declare: Callable[..., None], time: StillClock) -> None:
+    declare(JobOptions(unique_for=timedelta(minutes=5)))
+    job = submitted(database, "order 1")
+    other = submitted(database, "order 3")
+
+    changed(database, job.id, Edit(args=["order 2"]))
+    with pytest.raises(NotAllowed, match=other.id):
+        changed(database, job.id, Edit(args=["order 3"]))
+
+    assert submitted(database, "order 2").id == job.id
+    assert submitted(database, "order 1").created
+    time.forward(301)
+    changed(database, job.id, Edit(args=["order 3"]))
+    assert submitted(database, "order 3").created
+
+
+def test_a_job_that_waits_for_its_turn_takes_it_among_those_of_its_new_key(database: Database, declare: Callable[..., None]) -> None:
+    declare(fair_by=lambda customer: customer)
+    with database.write() as session:
+        *_, last = submit_many(session, [Submission(message("anna")) for _ in range(fair_queueing.LEAST_WINDOW + 1)])
+
+    changed(database, last.id, Edit(args=["berta"]))
+
+    job = look(database, last.id)
+    assert (job.state, job.fair_key, job.waits_for) == (State.SCHEDULED, "berta", fair_queueing.waits_for("default", "berta"))
+    assert job.reason == fair_queueing.reason("berta")
+
+
+def test_a_running_job_that_revises_its_arguments_keeps_out_those_of_the_new_ones(database: Database, declare: Callable[..., None]) -> None:
+    declare(JobOptions(unique_until=Unique.FINISHED))
+    one = claimed(database, hired(database), "order 1")
+
+    with database.write() as session:
+        revise(session, one.id, one.attempt, Edit(args=["order 2"]))
+
+    assert submitted(database, "order 2").id == one.id
+    assert submitted(database, "order 1").created
 
 
 @pytest.mark.both_stores

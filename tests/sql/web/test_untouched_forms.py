@@ -14,6 +14,8 @@ from werkzeug.test import TestResponse
 import src.actors
 from src.jobs.core.models import Job
 from src.jobs.read import queries
+from src.jobs.submit import defaults
+from src.jobs.submit.defaults import Defaults
 from src.operations.arguments import untouched_form
 from src.operations.arguments.field import Field
 from src.operations.people.roles import Role
@@ -92,6 +94,15 @@ def test_a_job_whose_arguments_do_not_fit_any_more_can_have_another_priority(vis
         session.execute(update(Job).where(Job.id == job.id).values(kwargs={**VALUES, "size": "many"}))
     _send(visit, f"/jobs/{job.id}/edit", EditForm.of(_job(job.id)).fields, **{"job-priority": "8"})
     assert (_job(job.id).priority, _job(job.id).kwargs["size"]) == (8, "many")
+
+
+def test_a_rerun_with_edits_has_the_fair_key_of_its_own_arguments(site: Site, visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(defaults._declared, "anything_goes", Defaults(fair_by=lambda value: f"customer {value}"))
+    for options, key in (({}, "customer 2"), ({"fair_key": "ours"}, "ours")):
+        id = site.program().submit("anything_goes", 1, **options)
+        _send(visit, f"/jobs/{id}/re-run", RerunForm.of(_job(id)).fields, action=f"/jobs/{id}/re-run-with-edits", value="2")
+        with read() as session:
+            assert session.execute(select(Job.fair_key).where(Job.rerun_of == id)).scalar_one() == key
 
 
 @pytest.mark.parametrize("layout", ["named", "positional"])
