@@ -25,7 +25,7 @@ from ..jobs.files import references, result_files, uploads
 from ..jobs.forecasts import forecast, records
 from ..jobs.leases import heartbeats
 from ..jobs.leases.workers import forget_old
-from ..jobs.limits.admission import Policy
+from ..jobs.limits.policies import Policy
 from ..jobs.read.row_counts import Subject
 from ..jobs.search import texts
 from ..jobs.upkeep import (

@@ -14,7 +14,7 @@ from ...jobs.core.claimed import Claimed
 from ...jobs.leases import claims
 from ...jobs.leases.claims import Unclaimable
 from ...jobs.limits import admission
-from ...jobs.limits.admission import Policy
+from ...jobs.limits.policies import Policy
 from ...jobs.relay import due_jobs
 from ...logs import get_logger
 from ...settings import get_settings

@@ -11,8 +11,8 @@ from dramatiq.broker import Broker
 
 from ...jobs.finish.settle import BreakerReport
 from ...jobs.limits import rates
-from ...jobs.limits.admission import Policy
 from ...jobs.limits.breakers import CircuitBreaker
+from ...jobs.limits.policies import Policy
 from .errors import InvalidOption
 
 

@@ -15,7 +15,7 @@ from ..core.models import Job
 from ..core.states import FINAL, State
 from ..leases import workers
 from ..limits import overrides
-from ..limits.admission import Policy
+from ..limits.policies import Policy
 from . import records
 from .calibration import Judged, calibrate
 from .history import History

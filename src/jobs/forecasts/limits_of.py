@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..limits import concurrency, overrides, rates
-from ..limits.admission import KeyOf, Policy
 from ..limits.overrides import CONCURRENCY, RATE_LIMIT, Controls
+from ..limits.policies import KeyOf, Policy
 from ..limits.rates import Rate
 
 #: an actor without declared limits

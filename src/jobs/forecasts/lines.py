@@ -20,7 +20,7 @@ from ...sql.columns import to_microseconds
 from ...sql.statements import plain, run
 from ..core.models import Job, Worker
 from ..core.states import State, listed
-from ..limits import admission, concurrency, fair_queueing
+from ..limits import concurrency, fair_queueing, policies
 from ..limits.models import Slot
 from .history import History
 from .limits_of import Limits, RateLimit, SlotLimit
@@ -128,7 +128,7 @@ def _key(limit: RateLimit | SlotLimit, args: Any, kwargs: Any) -> str:
     if limit.key_of is None:
         return limit.key
     try:
-        return admission.keyed(limit.key, limit.key_of, args, kwargs)
+        return policies.keyed(limit.key, limit.key_of, args, kwargs)
     except BaseException:  # noqa: BLE001 - an actor's own function: the claim logs the failure, and takes this key, too
         return limit.key
 

@@ -17,7 +17,7 @@ from ..core.models import Job
 from ..core.states import State, Unique, require
 from ..finish import ending
 from ..limits import admission
-from ..limits.admission import Policy
+from ..limits.policies import Policy
 
 
 class Unclaimable(Enum):

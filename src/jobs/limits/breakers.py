@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
@@ -60,9 +60,9 @@ def take_probe(session: Session, actor: str, probe_every_s: float) -> bool:
     return session.execute(statement.returning(BreakerState.actor)).first() is not None
 
 
-def give_probe_back(session: Session, actor: str, at: datetime) -> None:
-    """Make the probe due at this time: the job that took it may not start before, for another reason."""
-    session.execute(update(BreakerState).where(BreakerState.actor == actor, BreakerState.opened_at.is_not(None)).values(probe_at=at))
+def give_probe_back(session: Session, actor: str) -> None:
+    """Make the probe due again: no job that may start now has taken it."""
+    session.execute(update(BreakerState).where(BreakerState.actor == actor, BreakerState.opened_at.is_not(None)).values(probe_at=now()))
 
 
 def note_failure(session: Session, actor: str, *, limit: int, probe_every_s: float) -> None:

@@ -135,10 +135,20 @@ _NOTE = Batch(
 class Starts:
     """Start counters of some keys, locked until the transaction ends."""
 
-    def __init__(self, session: Session, keys: Collection[str]) -> None:
+    def __init__(self, session: Session, keys: Collection[str] = ()) -> None:
         self._session = session
-        self._next_us: dict[str, int] = dict(_HOLD.execute(session, [(_line(key),) for key in sorted(keys)]))
-        self._ahead_us = dict(self._next_us)  # including deferred jobs, so that they do not all come back at once
+        self._next_us: dict[str, int] = {}
+        self._ahead_us: dict[str, int] = {}  # including deferred jobs, so that they do not all come back at once
+        self.hold(keys)
+
+    def hold(self, keys: Collection[str], *, with_slots: bool = False) -> None:
+        """Lock the counters of more keys, and before these, in the order of all claims, the slots of the keys."""
+        if with_slots and keys:
+            _HOLD.execute(self._session, [(key,) for key in sorted(keys)])
+        lines = sorted({_line(key) for key in keys} - self._next_us.keys())
+        held: dict[str, int] = dict(_HOLD.execute(self._session, [(line,) for line in lines])) if lines else {}
+        self._next_us |= held
+        self._ahead_us |= held
 
     def admit(self, limits: Sequence[tuple[str, Rate]], present_us: int) -> int | None:
         """Count a start under all these limits, (key, rate). None: it starts now; else when it may (microseconds)."""
@@ -155,7 +165,8 @@ class Starts:
 
     def note(self) -> None:
         """Write the counters back."""
-        _NOTE.execute(self._session, sorted(self._next_us.items()))
+        if self._next_us:
+            _NOTE.execute(self._session, sorted(self._next_us.items()))
 
 
 def _line(key: str) -> str:

@@ -20,7 +20,7 @@ from src.jobs.core.models import Worker
 from src.jobs.finish.settle import BreakerReport
 from src.jobs.leases import claims, workers
 from src.jobs.limits import concurrency, overrides, rates
-from src.jobs.limits.admission import Policy
+from src.jobs.limits.policies import Policy
 from src.jobs.read.queries import find
 from src.jobs.relay import due_jobs
 from src.jobs.relay.due_jobs import release_due
@@ -28,7 +28,7 @@ from src.settings import get_settings
 from src.sql.clock import now
 from src.sql.columns import to_microseconds
 from src.sql.database import Database
-from tests.harness.jobs import StillClock, ended, hired, look, settle, submitted
+from tests.harness.jobs import StillClock, claimed, ended, hired, look, settle, submitted
 
 pytestmark = pytest.mark.both_stores
 
@@ -201,6 +201,35 @@ def test_a_concurrency_limit_lets_so_many_start_and_the_end_of_one_calls_the_nex
     assert look(database, ids[1]).state is State.QUEUED
 
 
+def test_a_slot_that_a_job_cannot_use_before_its_turn_goes_to_the_next(database: Database, time: StillClock) -> None:
+    worker, policy = hired(database), Policy(rates=rates.parse("1/h"), rate_key=lambda customer: customer, concurrency=1)
+    busy = [submitted(database, "anna").id for _ in range(4)]
+    [first] = at_admission(database, worker, [(busy[0], 1)], add=policy)
+    settle(database, worker, ended(first, has_slots=True))
+    free = [submitted(database, "berta").id, submitted(database, "carla").id]
+
+    started = at_admission(database, worker, [(id, 1) for id in [*busy[1:], *free]], add=policy)
+
+    assert [one.id for one in started] == free[:1]
+    assert all("rate limit" in (look(database, id).reason or "") for id in busy[1:])
+    assert "slots" in (look(database, free[1]).reason or "")
+
+
+def test_a_slot_of_one_key_does_not_wait_for_the_probe_of_another(database: Database, time: StillClock) -> None:
+    policy = Policy(breaker=True, concurrency=1, concurrency_key=lambda customer: customer)
+    worker, ids = hired(database), [submitted(database, customer).id for customer in ("anna", "anna", "berta")]
+    [running] = at_admission(database, worker, [(ids[0], 1)], add=policy)
+    settle(database, worker, ended(claimed(database, worker, "carla"), State.DEAD, breaker=BreakerReport("add", True, 1, 60)))
+    time.forward(61)
+    worker = hired(database, "here:2")
+
+    probes = at_admission(database, worker, [(id, 1) for id in ids[1:]], add=policy)
+
+    assert [(one.id, one.is_probe) for one in probes] == [(ids[2], True)]
+    assert "1 of 1 slots" in (look(database, ids[1]).reason or "")
+    assert running.has_slots
+
+
 def test_a_slot_of_a_killed_worker_comes_back_with_its_lease(database: Database, time: StillClock) -> None:
     worker, policy = hired(database), Policy(concurrency=1)
     ids = [submitted(database, n).id for n in range(2)]
@@ -302,6 +331,38 @@ def test_the_probe_of_a_job_that_waits_for_its_turn_is_due_when_its_turn_comes(d
     assert opened_at is not None
     assert closed_at is not None
     assert (closed_at - opened_at).total_seconds() < 600
+
+
+def test_a_probe_that_a_job_cannot_be_before_its_turn_goes_to_the_next(database: Database, time: StillClock) -> None:
+    """Otherwise the breaker would stay open for the whole period of a busy key."""
+    policy = Policy(rates=rates.parse("1/h"), rate_key=lambda customer: customer, breaker=True, probe_every_s=60)
+    worker = hired(database)
+    [first] = at_admission(database, worker, [(submitted(database, "anna").id, 1)], add=policy)
+    settle(database, worker, ended(first, State.DEAD, breaker=BreakerReport("add", True, 1, 60)))
+    busy, free = [submitted(database, "anna").id for _ in range(2)], [submitted(database, name).id for name in ("berta", "carla")]
+    assert at_admission(database, worker, [(id, 1) for id in [*busy, *free]], add=policy) == []
+
+    time.forward(61)
+    worker = hired(database, "here:2")
+    probes = at_admission(database, worker, queued_again(database), add=policy)
+
+    assert [(one.id, one.is_probe) for one in probes] == [(free[0], True)]
+    assert all("rate limit" in (look(database, id).reason or "") for id in busy)
+    assert "circuit breaker" in (look(database, free[1]).reason or "")
+
+
+def test_a_probe_that_no_job_can_be_yet_is_due_for_the_next_job(database: Database, time: StillClock) -> None:
+    policy = Policy(rates=rates.parse("1/h"), rate_key=lambda customer: customer, breaker=True, probe_every_s=60)
+    worker = hired(database)
+    [first] = at_admission(database, worker, [(submitted(database, "anna").id, 1)], add=policy)
+    settle(database, worker, ended(first, State.DEAD, breaker=BreakerReport("add", True, 1, 60)))
+    time.forward(61)
+    worker = hired(database, "here:2")
+    assert at_admission(database, worker, [(submitted(database, "anna").id, 1)], add=policy) == []
+
+    [probe] = at_admission(database, worker, [(submitted(database, "berta").id, 1)], add=policy)
+
+    assert probe.is_probe
 
 
 def test_an_open_breaker_lets_one_probe_through_and_closes_on_its_success(database: Database, time: StillClock) -> None:

@@ -27,8 +27,8 @@ from src.jobs.core.states import FINAL
 from src.jobs.core.workflow_models import MessageGroup, OnDead, StoredEdge, StoredStep, StoredWorkflow
 from src.jobs.leases import claims, workers
 from src.jobs.limits import fair_queueing
-from src.jobs.limits.admission import Policy
 from src.jobs.limits.models import Slot
+from src.jobs.limits.policies import Policy
 from src.jobs.relay import due_jobs
 from src.jobs.submit.requests import Submission
 from src.jobs.webhooks import events, webhooks

@@ -16,7 +16,7 @@ from src.jobs.control.edits import Edit
 from src.jobs.core.models import Job
 from src.jobs.leases import claims, workers
 from src.jobs.limits import fair_queueing
-from src.jobs.limits.admission import Policy
+from src.jobs.limits.policies import Policy
 from src.jobs.relay import due_jobs
 from src.jobs.submit.requests import Submission
 from src.jobs.workflows.canvas import Workflow

@@ -19,7 +19,7 @@ from src.jobs.forecasts.model import LEAST
 from src.jobs.forecasts.models import Forecast
 from src.jobs.leases import claims, workers
 from src.jobs.limits import overrides, rates
-from src.jobs.limits.admission import Policy
+from src.jobs.limits.policies import Policy
 from src.jobs.relay.confirmations import mark_published
 from src.sql.clock import now
 from src.sql.database import Database

@@ -10,7 +10,7 @@ import pytest
 from src.jobs import State
 from src.jobs.leases import claims
 from src.jobs.limits import breakers, overrides, rates
-from src.jobs.limits.admission import Policy
+from src.jobs.limits.policies import Policy
 from src.jobs.upkeep import retention
 from src.sql.clock import now
 from src.sql.database import Database

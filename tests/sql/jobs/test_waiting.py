@@ -16,7 +16,7 @@ from src.jobs.core.states import WorkerCommand
 from src.jobs.leases import claims, heartbeats, worker_commands
 from src.jobs.leases.heartbeats import Role
 from src.jobs.limits import breakers, overrides
-from src.jobs.limits.admission import Policy
+from src.jobs.limits.policies import Policy
 from src.jobs.limits.rates import parse
 from src.jobs.workflows.canvas import Workflow
 from src.sql.clock import now

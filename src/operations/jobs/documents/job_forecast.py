@@ -15,7 +15,7 @@ from ....formats.quantities import number, span
 from ....jobs.core.models import Job
 from ....jobs.core.states import State
 from ....jobs.forecasts.forecast import Forecaster
-from ....jobs.limits.admission import Policy
+from ....jobs.limits.policies import Policy
 from ...format.document_fields import Instant
 from ...format.instants import write_later
 from ...people import permissions
