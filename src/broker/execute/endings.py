@@ -20,7 +20,7 @@ from ..options.retries import Decision, decide
 from . import capture
 from .failures import describe, misfit, trace
 from .running import Running
-from .stand_ins import OtherFailed
+from .stand_ins import STANDS_IN, OtherFailed
 
 log = get_logger(__name__)
 
@@ -62,7 +62,8 @@ def failure(broker: Broker, limits: Limits, running: Running, error: BaseExcepti
     if isinstance(error, UnstorableResult):
         return end(running, State.DEAD, Outcome.FAILED, error=line, reason=str(error), failures=1)
     failures = running.delivery.claimed.failures
-    report = limits.report(actor.actor_name, error)
+    # The end of a stand-in tells nothing about what the actor calls.
+    report = None if STANDS_IN in running.delivery.options else limits.report(actor.actor_name, error)
     # A probe fails because of the outage, not the job: its remaining retries stay.
     spent = 0 if running.delivery.claimed.is_probe and report is not None else 1
     try:

@@ -19,7 +19,7 @@ from ...sql.columns import to_microseconds
 from ..core.claimed import Claimed
 from . import breakers, concurrency, overrides, rate_admission, rates
 from .overrides import Controls
-from .policies import Candidate, Policy, key
+from .policies import Candidate, Policy, key, stands_in
 
 #: microseconds until a job that must run alone asks again
 SUSPECT_AGAIN_US = 1_000_000
@@ -149,7 +149,7 @@ class _Probes:
     def take(self, candidate: Candidate) -> bool:
         """True if no open breaker keeps the job from starting, which may make it the probe."""
         actor = candidate.job.actor
-        if actor not in self._open:
+        if actor not in self._open or stands_in(candidate.job):
             return True
         if actor in self._due:
             self._due.discard(actor)

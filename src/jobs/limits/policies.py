@@ -46,6 +46,11 @@ class Candidate:
         self.waits, self.due_us, self.waits_for = reason, due_us, waits_for
 
 
+def stands_in(job: Claimed) -> bool:
+    """True if the job takes the result of another one instead of calling its actor."""
+    return '"stands_in"' in job.options and "stands_in" in json.loads(job.options)
+
+
 def keyed(prefix: str, key_of: KeyOf, args: Any, kwargs: Any) -> str:
     """Return the key of a limit that an actor's own function computes from the arguments."""
     return f"{prefix}:{text_of(key_of(*args, **kwargs))}"[:200]

@@ -7,6 +7,10 @@ from collections import Counter
 import pytest
 
 from src.jobs.core.states import State
+from src.jobs.limits import breakers
+from src.jobs.submit import stand_ins
+from src.jobs.submit.requests import submission_of
+from src.sql.clock import now
 from src.sql.database import Database
 from tests.actors.endings import call_remote, remote
 from tests.harness.inline import Inline
@@ -41,6 +45,31 @@ def test_an_outage_longer_than_all_retries_kills_no_job(
         inline.process._heartbeat()
 
     assert [look(database, id).state for id in ids] == [State.SUCCEEDED] * 6
+
+
+def test_a_stand_in_says_nothing_about_an_open_breaker(
+    inline: Inline, database: Database, time: StillClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes the result of another job, and does not call the actor."""
+    done = inline.run(call_remote.send(1).message_id)
+    monkeypatch.setitem(remote, "is_away", True)
+    for number in range(2):
+        inline.run(call_remote.send(number).message_id)
+    time.forward(61)
+    inline.process._heartbeat()
+    following = call_remote.message(1)
+    with database.write() as session:
+        stand_ins.submit(session, submission_of(following), done.id)
+        stand_ins.release(session)
+
+    job = inline.run(following.message_id)
+
+    assert (job.state, job.result) == (State.SUCCEEDED, done.result)
+    with database.read() as session:
+        [breaker] = breakers.listed(session)
+    assert breaker.opened_at is not None
+    assert breaker.probe_at is not None
+    assert breaker.probe_at <= now(), "the probe stays due for a job that calls the actor"
 
 
 @pytest.mark.usefixtures("_away")
