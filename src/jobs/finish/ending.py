@@ -82,8 +82,8 @@ ATTEMPT_COLUMNS = {
 for _target in (State.SUCCEEDED, State.RETRYING, State.DEAD, State.HELD, State.CANCELLED, State.QUEUED, State.SCHEDULED):
     require(State.RUNNING, _target)
 
-# A cancel requested during the attempt wins over a retry, not over a success.
-_CANCELLED = f"(jobs.cancel_requested AND d.state IN {listed(State.RETRYING, State.HELD)})"
+# A cancel requested during the attempt wins over a failure, not over a success.
+_CANCELLED = f"(jobs.cancel_requested AND d.state IN {listed(State.RETRYING, State.HELD, State.DEAD)})"
 _UPDATE = f"""
     UPDATE jobs SET
         state = CASE WHEN {_CANCELLED} THEN '{State.CANCELLED}' ELSE d.state END,
@@ -177,6 +177,12 @@ def end_attempts(
         announced={each.seq for each in ended if each.state in FINAL},
     )  # fmt: skip
     return moved
+
+
+def cancelled(session: Session, seqs: Collection[int]) -> set[int]:
+    """Return those of these ended attempts whose job was cancelled meanwhile: nothing follows their failure."""
+    statement = select(Job.seq).where(Job.seq.in_(seqs), Job.state == State.CANCELLED)
+    return set(session.execute(statement).scalars()) if seqs else set()
 
 
 _MAY_BE_CANCELLED = (State.RETRYING, State.HELD)

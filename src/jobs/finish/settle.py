@@ -102,7 +102,8 @@ def settle(session: Session, finished: Sequence[Finished], *, worker_id: int, wo
 def _write_more(session: Session, finished: Sequence[Finished], moved: set[int]) -> None:
     """Write what attempts produced: logs, follow-up jobs, group counts, and circuit breaker reports."""
     ended = [one for one in finished if one.seq in moved]
-    follow_ups = [submission for one in ended for submission in one.follow_ups]
+    cancelled = ending.cancelled(session, [one.seq for one in ended if one.follow_ups and one.state is not State.SUCCEEDED])
+    follow_ups = [submission for one in ended if one.seq not in cancelled for submission in one.follow_ups]
     members = [one.group for one in ended if one.group is not None]
     if members:
         follow_ups.extend(message_groups.note_succeeded(session, members))

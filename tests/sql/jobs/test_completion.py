@@ -178,6 +178,29 @@ def test_a_cancel_that_was_asked_for_wins_over_another_attempt(database: Databas
     assert [a.outcome for a in job.attempts] == [Outcome.FAILED]
 
 
+@pytest.mark.both_stores
+@pytest.mark.parametrize("state", [State.RETRYING, State.DEAD])
+def test_a_cancel_that_was_asked_for_wins_over_a_failure_and_what_follows_it(
+    database: Database, published: list[Envelope], state: State
+) -> None:
+    worker = hired(database)
+    one, other = claimed(database, worker), claimed(database, worker)
+    with database.write() as session:
+        actions.cancel(session, one.id)
+    published.clear()
+    callbacks = {each.id: message("callback") for each in (one, other)}
+
+    failed = {"reason": "retries exhausted", "error": "ValueError", "failures": 1}
+    settle(database, worker, *(ended(each, state, **failed, follow_ups=[Submission(callbacks[each.id])]) for each in (one, other)))
+
+    job = look(database, one.id)
+    assert (job.state, job.reason, job.due_at) == (State.CANCELLED, "cancelled while it ran", None)
+    assert (job.failures, job.error, [attempt.outcome for attempt in job.attempts]) == (1, "ValueError", [Outcome.FAILED])
+    assert job.finished_at is not None
+    assert look(database, other.id).state is state
+    assert [envelope.id for envelope in published] == [callbacks[other.id].message_id]
+
+
 def test_a_cancel_that_was_asked_for_wins_over_being_held(database: Database) -> None:
     worker = hired(database)
     one = claimed(database, worker)

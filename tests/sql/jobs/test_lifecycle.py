@@ -122,7 +122,7 @@ class Lifecycle(RuleBasedStateMachine):
         moved = settle(self.database, worker, end)
         assert bool(moved) == self._is_running(expected, one, worker)
         if moved:
-            cancelled = expected.cancel and state in (State.RETRYING, State.HELD)
+            cancelled = expected.cancel and state in (State.RETRYING, State.HELD, State.DEAD)
             expected.state = State.CANCELLED if cancelled else state
             expected.due_at = now() + timedelta(seconds=60) if expected.state is State.RETRYING else None
             expected.failures += failed
