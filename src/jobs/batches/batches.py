@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, delete, func, insert, select, update
+from sqlalchemy import Select, case, delete, func, insert, select, update
 from sqlalchemy.orm import Session, load_only
 
 from ...settings import get_settings
@@ -183,11 +183,14 @@ def recent(session: Session, *, actor: str | None = None, before: datetime | Non
 
 
 def prune(session: Session) -> None:
-    """Delete unsubmitted drafts, and batches older than the longest retention of jobs."""
+    """Delete unsubmitted drafts, and batches older than the longest retention of jobs, of whose jobs none is left."""
     settings = get_settings()
     longest = timedelta(days=max(settings.keep_succeeded, settings.keep_cancelled, settings.keep_dead))
+    some_left = select(Job.seq).join(BatchRow, BatchRow.job_id == Job.id).where(BatchRow.batch_id == Batch.id).correlate(Batch).exists()
     for stage, keep in ((Stage.DRAFT, DRAFT_KEPT), (Stage.SUBMITTED, longest)):
         over = select(Batch.id).where(Batch.stage == stage, Batch.created_at < now() - keep)
+        # CASE: as a plain condition, PostgreSQL may join it with all jobs, instead of searching one for each row of a batch.
+        over = over.where(case((some_left, 1), else_=0) == 0)
         ids = list(session.execute(over.limit(100)).scalars())
         session.execute(delete(BatchRow).where(BatchRow.batch_id.in_(ids)))
         session.execute(delete(Batch).where(Batch.id.in_(ids)))

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import io
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import delete, func, select, update
 from werkzeug.test import TestResponse
 
 import tests.actors.web
 from src.actor_schema.signature import Signature
 from src.formats import spreadsheets
 from src.formats.spreadsheets import harmless
+from src.jobs.batches import batches
+from src.jobs.batches.models import BatchRow
 from src.jobs.core.models import Job
 from src.jobs.core.states import State
+from src.jobs.submit.requests import Submission
 from src.operations.jobs import actor_catalogue
 from src.operations.people.roles import Role
-from src.sql.clock import now
-from src.sql.database import read, write
+from src.sql.clock import clock, now
+from src.sql.database import Database, read, write
 from src.web.forms.batch_sheet import Sheet, UnreadableSheet
+from tests.harness.jobs import StillClock, message
 from tests.harness.site import Site, Visit, in_words
 
 pytestmark = pytest.mark.both_stores
@@ -207,6 +212,33 @@ def test_no_cell_is_a_formula(text: str) -> None:
 @pytest.mark.parametrize("text", ["-5", "+3.25", "-1e9", "x=1", ""])
 def test_a_number_stays_a_number(text: str) -> None:
     assert harmless(text) == text
+
+
+def test_a_batch_is_deleted_when_the_last_of_its_jobs_has_been(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    still = StillClock()
+    monkeypatch.setattr(clock, "now", still.now)
+    with database.write() as session:
+        rows = [batches.Row(number, ["x"], [number], {}) for number in (2, 3)]
+        for id in ("waits", "over"):
+            batches.draft(session, id, actor="add", name="f.csv", header=["x"], rows=rows, by="anna")
+            batches.take(session, id, by="anna")
+            batches.submit_rows(
+                session, id, {row.number: Submission(message(row.number), due_at=now() + timedelta(days=300)) for row in rows}
+            )
+        session.execute(
+            delete(Job).where(Job.id.in_(select(BatchRow.job_id).where((BatchRow.batch_id == "over") | (BatchRow.number == 2))))
+        )
+    still.forward(181 * 86_400)
+
+    with database.write() as session:
+        batches.prune(session)
+
+        assert batches.figures(session, "waits").unfinished == 1
+        assert session.execute(select(BatchRow.batch_id).distinct()).scalars().all() == ["waits"]
+        session.execute(delete(Job))
+        batches.prune(session)
+        with pytest.raises(batches.UnknownBatch):
+            batches.find(session, "waits")
 
 
 def test_a_submitter_cannot_cancel_a_batch(site: Site) -> None:
