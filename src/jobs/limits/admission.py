@@ -91,6 +91,7 @@ def _ask_limits(session: Session, candidates: Sequence[Candidate], policies: dic
         for candidate in asking:
             candidate.waits = None
     probes.give_back()
+    slots.pass_on()
     starts.note()
 
 
@@ -182,6 +183,9 @@ class _Slots:
         concurrency.lock(session, keys)
         self._taken = concurrency.taken(session, keys) if keys else Counter[str]()
         self._again_us = to_microseconds(now() + timedelta(seconds=concurrency.ASK_AGAIN_S))
+        self._session = session
+        self._limits = {key: limit for candidate in candidates for key, limit in candidate.slot_keys}
+        self._freed = Counter[str]()
 
     def take(self, candidate: Candidate) -> bool:
         """True if the job has a slot of each of its keys now."""
@@ -194,7 +198,15 @@ class _Slots:
         return False
 
     def free(self, candidate: Candidate) -> None:
+        """Leave the slots of a job that may not start to others."""
         self._taken.subtract(key for key, _ in candidate.slot_keys)
+        self._freed.update(key for key, _ in candidate.slot_keys)
+
+    def pass_on(self) -> None:
+        """Wake jobs that wait for slots left: those woken for them by the end of an attempt may not start."""
+        for slot, count in sorted(self._freed.items()):
+            if (unused := min(count, self._limits[slot] - self._taken[slot])) > 0:
+                overrides.wake(self._session, concurrency.waits_for(slot), unused)
 
 
 def _concurrency_keys(job: Claimed, policy: Policy, in_force: Controls) -> list[tuple[str, int]]:

@@ -16,6 +16,7 @@ from src.broker.core.load import Load
 from src.jobs import JobsError, State
 from src.jobs.control import actions
 from src.jobs.core.claimed import Claimed
+from src.jobs.core.envelopes import Envelope
 from src.jobs.core.models import Worker
 from src.jobs.finish.settle import BreakerReport
 from src.jobs.leases import claims, workers
@@ -213,6 +214,19 @@ def test_a_slot_that_a_job_cannot_use_before_its_turn_goes_to_the_next(database:
     assert [one.id for one in started] == free[:1]
     assert all("rate limit" in (look(database, id).reason or "") for id in busy[1:])
     assert "slots" in (look(database, free[1]).reason or "")
+
+
+def test_a_job_called_for_a_slot_that_it_cannot_use_calls_the_next(database: Database, time: StillClock, published: list[Envelope]) -> None:
+    worker, policy = hired(database), Policy(rates=rates.parse("1/h"), rate_key=lambda customer: customer, concurrency=1)
+    ids = [submitted(database, customer).id for customer in ("anna", "anna", "anna", "berta")]
+    [first] = at_admission(database, worker, [(id, 1) for id in ids], add=policy)
+    published.clear()
+    settle(database, worker, ended(first, has_slots=True))
+
+    started = [at_admission(database, worker, [(envelope.id, envelope.attempt)], add=policy) for envelope in published]
+
+    assert [envelope.id for envelope in published] == ids[1:]
+    assert [one.id for admitted in started for one in admitted] == ids[3:]
 
 
 def test_a_slot_of_one_key_does_not_wait_for_the_probe_of_another(database: Database, time: StillClock) -> None:
