@@ -243,7 +243,9 @@ def count_backlog(session: Session, state: State, *, up_to: int = MOST_COUNTED) 
 
 def count_waiting_for(session: Session, waits_for: str) -> int:
     """Return the number of jobs that wait for this resource, from its index; of more than MOST_COUNTED: one more."""
-    few = select(Job.seq).where(Job.waits_for == waits_for, Job.state == State.SCHEDULED).limit(MOST_COUNTED + 1).subquery()
+    # A range in the order of the index: for equal values, of which there may be many, PostgreSQL would read the table from its oldest jobs on.
+    waiting = select(Job.seq).where(Job.waits_for >= waits_for, Job.waits_for <= waits_for, Job.state == State.SCHEDULED)
+    few = waiting.order_by(Job.waits_for, Job.seq).limit(MOST_COUNTED + 1).subquery()
     return session.execute(select(func.count()).select_from(few)).scalar_one()
 
 
