@@ -5,6 +5,13 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
+#: False if the package is installed under its second name (docs/decisions/0001-second-name.md)
+IS_CHECKOUT = __name__ == "src"
+#: the command line
+COMMAND = "./run" if IS_CHECKOUT else __name__
+#: where a team's modules of actors are
+ACTOR_MODULES = "src/actors or CALLBOARD_ACTORS" if IS_CHECKOUT else "CALLBOARD_ACTORS"
+
 #: `callboard.job(id)`: src/broker/compat/handle.py
 job: Any
 

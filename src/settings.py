@@ -17,6 +17,7 @@ from dotenv import dotenv_values
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
+from . import COMMAND
 from .configuration import broker_url, setting_checks
 from .configuration.kept_secrets import kept_secret
 from .configuration.setting_groups import AlertSettings, ConsoleSettings, MailSettings, ProxySettings, RetentionSettings
@@ -47,13 +48,14 @@ class Settings(AlertSettings, ConsoleSettings, MailSettings, ProxySettings, Rete
         Path(".callboard"), description="folder of the embedded database, broker, logs and secrets"
     )
     host: Annotated[str, AfterValidator(setting_checks.host)] = Field("127.0.0.1", description="address the web front end listens on")
-    port: int = Field(8000, ge=0, le=65535, description="port of the web front end; taken ports are skipped by `./run up`")
+    port: int = Field(8000, ge=0, le=65535, description=f"port of the web front end; taken ports are skipped by `{COMMAND} up`")
 
     database_url: Annotated[str, AfterValidator(setting_checks.database_url)] = Field(
         "", description="SQLAlchemy URL; empty: SQLite in the data folder (one host only)"
     )
     database_schema: Annotated[str, AfterValidator(setting_checks.schema)] = Field(
-        "", description="PostgreSQL schema of Callboard's tables, created by `./run migrate`; empty: the user's default, usually `public`"
+        "",
+        description=f"PostgreSQL schema of Callboard's tables, created by `{COMMAND} migrate`; empty: the user's default, usually `public`",
     )
     database_pool: int = Field(20, ge=1, description="database connections that each process keeps open while it needs them")
     statement_timeout: setting_checks.Seconds = Field(
@@ -76,12 +78,12 @@ class Settings(AlertSettings, ConsoleSettings, MailSettings, ProxySettings, Rete
 
     actors: Annotated[str, AfterValidator(setting_checks.modules)] = Field(
         "",
-        description="modules, or folders of modules (with a `/`), whose actors are loaded besides those of src/actors, separated by commas",
+        description=f"modules, or folders of modules (with a `/`), whose actors are loaded besides those of {__package__}.actors, separated by commas",
     )
     api_rate: Annotated[str, AfterValidator(setting_checks.rate)] = Field(
         "30000/m", description="API requests per token or user that each web process accepts, e.g. 600/m; empty: no limit"
     )
-    workers: int = Field(2, ge=0, le=64, description="worker processes that `./run up` starts")
+    workers: int = Field(2, ge=0, le=64, description=f"worker processes that `{COMMAND} up` starts")
     threads: int = Field(8, ge=1, le=256, description="actor threads per worker process")
 
     secret_key: Annotated[str, AfterValidator(setting_checks.key)] = Field(

@@ -15,6 +15,7 @@ from dramatiq.errors import QueueJoinTimeout
 from dramatiq.middleware import CurrentMessage
 from sqlalchemy.orm import Session
 
+from .. import COMMAND
 from ..jobs.attempts.current_job import current_job
 from ..jobs.options.message_options import check, declare
 from ..jobs.read.queries import queues
@@ -174,7 +175,7 @@ class JobsBroker(RabbitmqBroker):
     def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 5000) -> Consumer:
         """Return this worker process's consumer of the queue; it chooses its own prefetch. `timeout` in milliseconds."""
         if self._boot.process is None:
-            raise RuntimeError("only a Dramatiq Worker consumes: start one with `./run worker`")
+            raise RuntimeError(f"only a Dramatiq Worker consumes: start one with `{COMMAND} worker`")
         return self._boot.process.consumer(queue_name, timeout / 1000)
 
     def join(self, queue_name: str, min_successes: int = 1, idle_time: int = 50, *, timeout: int | None = None) -> None:

@@ -1,5 +1,7 @@
 """Command line: one module per kind of verb, imported on demand. Thin: parse, call one operation, print."""
 
+from .. import IS_CHECKOUT
+
 #: verb -> module of this package that defines it
 VERBS = {
     "up": "machine.up",
@@ -13,8 +15,7 @@ VERBS = {
     "sign-in": "machine.sign_in",
     "backup": "fleet.backups",
     "restore": "fleet.backups",
-    "test": "machine.development",
-    "check": "machine.development",
+    **({"test": "machine.development", "check": "machine.development"} if IS_CHECKOUT else {}),
     "web": "machine.processes",
     "worker": "machine.processes",
     "scheduler": "machine.processes",

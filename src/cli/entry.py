@@ -11,11 +11,10 @@ from io import TextIOWrapper
 
 import click
 
-from .. import __version__
+from .. import COMMAND, __version__
 from ..importing import keep_output
 from ..operations.format.terminal_text import visible
 from ..up.errors import UpError
-from ..up.locations import COMMAND
 from ..up.parts.actor_loading import loading_problem
 from . import COMPLETE_VARIABLE, VERBS
 from .groups import Suggesting
@@ -40,6 +39,8 @@ class Verbs(Suggesting):
             return None
         command = getattr(importlib.import_module(f"{__package__}.{VERBS[name]}"), name.replace("-", "_"))
         assert isinstance(command, click.Command)
+        for each in (command, *(command.commands.values() if isinstance(command, click.Group) else ())):
+            each.help = (each.help or "").replace("./run", COMMAND)  # docstrings cannot have it
         return command
 
 
@@ -69,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if error.errno not in REFUSALS:
             raise
         click.echo(
-            f"✘ The system refused: {error.strerror}{f': {error.filename}' if error.filename else ''}\nLook at space and rights:  ./run doctor",
+            f"✘ The system refused: {error.strerror}{f': {error.filename}' if error.filename else ''}\nLook at space and rights:  {COMMAND} doctor",
             err=True,
         )
         sys.exit(1)

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 from pydantic_settings import BaseSettings
 
+from .. import COMMAND
 from . import setting_checks
 
 
@@ -77,7 +78,7 @@ class MailSettings(BaseSettings):
 
     smtp_url: Annotated[str, AfterValidator(setting_checks.mail_server)] = Field(
         "",
-        description="URL of the mail server: `smtp://`, `smtp+starttls://` or `smtps://`, then `user:password@host:port`; empty: the built-in mailbox under `./run up`",
+        description=f"URL of the mail server: `smtp://`, `smtp+starttls://` or `smtps://`, then `user:password@host:port`; empty: the built-in mailbox under `{COMMAND} up`",
     )
     mail_from: Annotated[str, AfterValidator(setting_checks.sender)] = Field(
         "Callboard <callboard@localhost>", description="default sender of mail"

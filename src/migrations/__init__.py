@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
+from .. import COMMAND
 from ..settings import get_settings
 from ..sql.database import Database, get_database
 from ..sql.outages import SharedConnection, is_outage
@@ -88,7 +89,7 @@ def missing(connection: Connection) -> str | None:
     found = revision(connection)
     if found is None:
         schema = get_settings().database_schema if connection.dialect.name != "sqlite" else ""
-        return f"{f'The schema {schema}' if schema else 'The database'} has no tables of Callboard yet.\nMake them:  ./run migrate"
+        return f"{f'The schema {schema}' if schema else 'The database'} has no tables of Callboard yet.\nMake them:  {COMMAND} migrate"
     if found >= newest():
         return None
-    return f"The database has schema {found}, and this code needs {newest()}.\nBring it there:  ./run migrate"
+    return f"The database has schema {found}, and this code needs {newest()}.\nBring it there:  {COMMAND} migrate"

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from dramatiq.broker import Broker
 
+from .. import ACTOR_MODULES
 from ..actor_schema.signature import Signature
 from ..jobs.core.errors import InvalidArguments, JobsError, UnknownActor
 from ..schedules.rows.drafts import Draft
@@ -21,9 +22,7 @@ def fitted(draft: Draft, broker: Broker) -> Draft:
     problems: dict[str, str] = {}
     actor = broker.actors.get(draft.actor)
     if actor is None:
-        raise UnknownActor(
-            f"No actor named {draft.actor!r}. Import its module in src/actors, or name it in CALLBOARD_ACTORS.", field="actor"
-        )
+        raise UnknownActor(f"No actor named {draft.actor!r}. Add its module to {ACTOR_MODULES}.", field="actor")
     try:
         args, kwargs = Signature.of(actor).check(draft.args, draft.kwargs)
         draft = replace(draft, args=args, kwargs=kwargs)

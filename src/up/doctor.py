@@ -15,7 +15,7 @@ from pathlib import Path
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from .. import migrations
+from .. import COMMAND, IS_CHECKOUT, migrations
 from ..backup import health as backups
 from ..broker.recover import broker_health, management
 from ..configuration.database_url import parse
@@ -63,7 +63,7 @@ def examine(data: Path | None) -> list[Finding]:
     except UpError as error:
         what, _, cure = str(error).partition("\n")
         return [*findings, Finding(False, what, cure)]
-    findings.append(Finding(True, "the settings are readable (./run config shows them)"))
+    findings.append(Finding(True, f"the settings are readable ({COMMAND} config shows them)"))
     _join(settings)
     for look in (_packages, _machine, _folder, _database, _broker, _nodes, _fleet, _backups, _web):
         findings += _carefully(look, settings)
@@ -79,9 +79,9 @@ def _packages(settings: Settings) -> Iterator[Finding]:
     if poorer:
         yield Finding(True, "reports have no PDFs, or charts without text", packages.install_line(poorer))
     missing = [package for package in packages.needed_for("test", own_broker=False) if not package.present() and package not in poorer]
-    if missing:
+    if missing and IS_CHECKOUT:
         names = ", ".join(package.name for package in missing)
-        yield Finding(True, f"only ./run test needs more packages: {names}", packages.install_line(missing))
+        yield Finding(True, f"only {COMMAND} test needs more packages: {names}", packages.install_line(missing))
 
 
 def _machine(_settings: Settings) -> Iterator[Finding]:
@@ -92,7 +92,7 @@ def _machine(_settings: Settings) -> Iterator[Finding]:
 def _folder(settings: Settings) -> Iterator[Finding]:
     folder = Folder(settings.data_dir)
     if not folder.path.exists():
-        yield Finding(True, f"the first ./run up creates the data folder {folder.path}")
+        yield Finding(True, f"the first {COMMAND} up creates the data folder {folder.path}")
         return
     usable = os.access(folder.path, os.R_OK | os.W_OK | os.X_OK)
     yield Finding(
@@ -111,8 +111,8 @@ def _folder(settings: Settings) -> Iterator[Finding]:
         if state.parts and not state.supervised:
             yield Finding(
                 False,
-                "the supervisor (./run up) was killed; its processes stop when their jobs have finished",
-                "./run up  takes over,  ./run down  ends them",
+                f"the supervisor ({COMMAND} up) was killed; its processes stop when their jobs have finished",
+                f"{COMMAND} up  takes over,  {COMMAND} down  ends them",
             )
         elif state.phase == "failed":
             yield Finding(False, f"the last start failed: {state.error}", "")
@@ -196,8 +196,8 @@ def _fleet(settings: Settings) -> Iterator[Finding]:
     if not alive and not beats and not Folder(settings.data_dir).read_state().alive:
         return  # never started, or stopped
     for what, number, cure in (
-        ("worker", len(alive), "./run worker, or ./run up for everything"),
-        ("scheduler", sum(each.role == Role.SCHEDULER for each in beats), "./run scheduler, or ./run up for everything"),
+        ("worker", len(alive), f"{COMMAND} worker, or {COMMAND} up for everything"),
+        ("scheduler", sum(each.role == Role.SCHEDULER for each in beats), f"{COMMAND} scheduler, or {COMMAND} up for everything"),
         ("relay", sum(each.role == Role.RELAY for each in beats), "It is a thread of every worker and scheduler: restart one of them."),
     ):
         yield Finding(number > 0, f"{number} {what}{'s' if number != 1 else ''} with a heartbeat", "" if number else cure)
@@ -215,7 +215,7 @@ def _backups(_settings: Settings) -> Iterator[Finding]:
         problem = backups.problem(session, within=BACKUP_WITHIN)
         last = backups.last_success(session)
     if problem:
-        yield Finding(False, problem, "./run jobs actor:back_up")
+        yield Finding(False, problem, f"{COMMAND} jobs actor:back_up")
     elif last is not None:
         yield Finding(True, f"the last backup succeeded {last:%Y-%m-%d %H:%M} UTC")
 
@@ -235,10 +235,12 @@ def _web(settings: Settings) -> Iterator[Finding]:
     state = Folder(settings.data_dir).read_state()
     if state.alive:
         missing = web_answers.web_missing(state.url)
-        yield Finding(missing is None, missing or f"web serves {state.url}", "./run logs web" if missing else "")
+        yield Finding(missing is None, missing or f"web serves {state.url}", f"{COMMAND} logs web" if missing else "")
     elif "port" in settings.model_fields_set and settings.port and not ports.is_free(settings.port):
         yield Finding(
-            False, f"port {settings.port} is in use by process {ports.holder(settings.port) or '?'}", "./run up --port 0  picks a free one"
+            False,
+            f"port {settings.port} is in use by process {ports.holder(settings.port) or '?'}",
+            f"{COMMAND} up --port 0  picks a free one",
         )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from .. import COMMAND
 from ..configuration.kept_secrets import kept_secret
 from . import packages
 from .data.data_folder import PartRecord
@@ -192,5 +193,5 @@ class Start:
             elif not part.running and (part.role != "broker" or self._is_node_ready):  # before, _wait_for_broker decides
                 log, code = here.logs.path_of(part), part.process.returncode
                 raise UpError(
-                    f"{part.name} stopped during startup ({ending(code)}). The end of {log}:\n{here.logs.end_of(part)}\nFix that, then:  ./run up"
+                    f"{part.name} stopped during startup ({ending(code)}). The end of {log}:\n{here.logs.end_of(part)}\nFix that, then:  {COMMAND} up"
                 )

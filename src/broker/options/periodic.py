@@ -14,6 +14,7 @@ from typing import Any
 from dramatiq import Actor, Message, Middleware
 from dramatiq.broker import Broker
 
+from ... import ACTOR_MODULES
 from ...actor_schema.signature import Signature
 from ...jobs.core.errors import JobsError, UnknownActor
 from ...jobs.submit.submission import new_id
@@ -60,7 +61,7 @@ def maker(broker: Broker) -> makers.Maker:
     def make(actor: str, args: Sequence[Any], kwargs: Mapping[str, Any], options: Mapping[str, Any]) -> Message[Any]:
         found = broker.actors.get(actor)
         if found is None:
-            raise UnknownActor(f"No actor named {actor!r}. Import its module in src/actors, or name it in CALLBOARD_ACTORS.", field="actor")
+            raise UnknownActor(f"No actor named {actor!r}. Add its module to {ACTOR_MODULES}.", field="actor")
         checked, named = Signature.of(found).check(args, kwargs)
         return Message(
             queue_name=found.queue_name, actor_name=actor, args=tuple(checked), kwargs=named, options=dict(options), message_id=new_id()

@@ -17,6 +17,7 @@ from typing import Any
 import pika
 import pika.exceptions
 
+from ... import COMMAND
 from ...jobs.options.job_options import NORMAL_PRIORITY
 from ...logs import get_logger
 from ..consume.frame_reader import DeliveringConnection
@@ -73,7 +74,7 @@ def opened(queue: str) -> Iterator[Any]:
     except pika.exceptions.UnroutableError as error:
         raise BrokerAway(f"There is no queue {queue} in RabbitMQ to take them. Start a worker that serves it, then try again.") from error
     except (pika.exceptions.AMQPError, OSError) as error:
-        raise BrokerAway(f"RabbitMQ did not answer ({type(error).__name__}). See ./run status, then try again.") from error
+        raise BrokerAway(f"RabbitMQ did not answer ({type(error).__name__}). See {COMMAND} status, then try again.") from error
 
 
 def connected() -> Any:

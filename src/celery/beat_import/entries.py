@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from ... import COMMAND
 from ...jobs.core.errors import JobsError
 from ...schedules.rows.drafts import Draft
 from ..base.differences import Unsupported, unsupported
@@ -54,7 +55,7 @@ def _timed(row: Row, column: str, rule: Row) -> Draft:
     if column == "clocked_id":
         return Draft("", "", at=_instant(rule["clocked_time"]))
     if row.get("one_off"):
-        raise ValueError("it runs once, at the next time of its rule: create it with `./run schedule create --at TIME`")
+        raise ValueError(f"it runs once, at the next time of its rule: create it with `{COMMAND} schedule create --at TIME`")
     bounds = {"starts_at": _instant(row.get("start_time")), "ends_at": _instant(row.get("expires"))}
     if column == "interval_id":
         return schedule(timedelta(**{rule["period"]: rule["every"]})).declaration(**bounds).draft

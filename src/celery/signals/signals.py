@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from ... import COMMAND
 from .signal import Signal
 
 _POOL = ("workers run threads and child processes, not greenlets", "use the signal worker_process_init")
 _LOGS = ("Callboard configures logs", "use CALLBOARD_LOG_LEVEL and CALLBOARD_LOG_FORMAT, or worker_process_init")
 _COMMAND = ("the worker's command is Dramatiq's", "use the signal worker_init")
-_BEAT = ("schedulers of Callboard fire the ticks", "use `./run scheduler`, and webhooks for its alerts")
+_BEAT = ("schedulers of Callboard fire the ticks", f"use `{COMMAND} scheduler`, and webhooks for its alerts")
 
 before_task_publish = Signal("before_task_publish")
 after_task_publish = Signal("after_task_publish")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 
+from ... import COMMAND
 from .inventory import Inventory, Place
 from .names import Names, looks_like_a_class_of_applications
 from .sources import Source, celery_name
@@ -17,7 +18,7 @@ _BESIDE = {
     "django_celery_results": "results are in the job's row: take the package out",
     "celery_once": "use @dramatiq.actor(unique=True), or a lock of your own",
     "celery_singleton": "use @dramatiq.actor(unique=True), or a lock of your own",
-    "redbeat": "use beat_schedule or add_periodic_task(), and `./run scheduler`",
+    "redbeat": f"use beat_schedule or add_periodic_task(), and `{COMMAND} scheduler`",
     "flower": "the console shows tasks, queues and workers",
 }
 

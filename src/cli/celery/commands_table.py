@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from ... import COMMAND
+
 
 class Effect(StrEnum):
     """Effect of a command or an option."""
@@ -40,47 +42,47 @@ def _refused(cure: str, *names: str, value: bool = True) -> dict[str, Row]:
 
 _NAME = "a worker is named by its host and process id"
 _WORKER = "the worker's command and Callboard's settings decide"
-_SUPERVISOR = "systemd, Docker or `./run up` supervise the process: set it there"
+_SUPERVISOR = f"systemd, Docker or `{COMMAND} up` supervise the process: set it there"
 _ROWS = "the state of workers and jobs is read from the database, no worker has to answer"
-_FIXED = "workers have a fixed number of threads: start another worker, or `./run worker --threads N`"
+_FIXED = f"workers have a fixed number of threads: start another worker, or `{COMMAND} worker --threads N`"
 
 #: commands, and actions of `inspect` and `control`
 COMMANDS: dict[str, Row] = {
-    **_mapped("`./run worker`", "worker"),
-    **_mapped("`./run scheduler`", "beat"),
-    **_mapped("`./run submit TASK`", "call"),
-    **_mapped("`./run job ID`", "result"),
-    **_mapped("`./run bulk cancel 'queue:NAME state:scheduled,queued,retrying'`", "purge"),
-    **_mapped("`./run workers`", "status", "inspect ping", "inspect registered", "inspect active_queues", "inspect stats"),
-    **_mapped("`./run jobs state:running`", "inspect active"),
-    **_mapped("`./run jobs state:queued`", "inspect reserved"),
-    **_mapped("`./run jobs state:scheduled,retrying`", "inspect scheduled"),
-    **_mapped("`./run jobs state:cancelled`", "inspect revoked"),
-    **_mapped("`./run job ID`", "inspect query_task"),
-    **_mapped("`./run config`", "report", "inspect report", "inspect conf"),
-    **_mapped("`./run limit actor:TASK --rate RATE`", "control rate_limit"),
-    **_mapped("`./run workers stop NAME`", "control shutdown"),
-    **_mapped("`./run cancel ID`, unless it runs", "control revoke"),
-    **_mapped("`./run cancel ID`, also while it runs", "control terminate"),
-    **_mapped("`./run pause queue:NAME`", "control cancel_consumer"),
-    **_mapped("`./run resume queue:NAME`", "control add_consumer"),
+    **_mapped(f"`{COMMAND} worker`", "worker"),
+    **_mapped(f"`{COMMAND} scheduler`", "beat"),
+    **_mapped(f"`{COMMAND} submit TASK`", "call"),
+    **_mapped(f"`{COMMAND} job ID`", "result"),
+    **_mapped(f"`{COMMAND} bulk cancel 'queue:NAME state:scheduled,queued,retrying'`", "purge"),
+    **_mapped(f"`{COMMAND} workers`", "status", "inspect ping", "inspect registered", "inspect active_queues", "inspect stats"),
+    **_mapped(f"`{COMMAND} jobs state:running`", "inspect active"),
+    **_mapped(f"`{COMMAND} jobs state:queued`", "inspect reserved"),
+    **_mapped(f"`{COMMAND} jobs state:scheduled,retrying`", "inspect scheduled"),
+    **_mapped(f"`{COMMAND} jobs state:cancelled`", "inspect revoked"),
+    **_mapped(f"`{COMMAND} job ID`", "inspect query_task"),
+    **_mapped(f"`{COMMAND} config`", "report", "inspect report", "inspect conf"),
+    **_mapped(f"`{COMMAND} limit actor:TASK --rate RATE`", "control rate_limit"),
+    **_mapped(f"`{COMMAND} workers stop NAME`", "control shutdown"),
+    **_mapped(f"`{COMMAND} cancel ID`, unless it runs", "control revoke"),
+    **_mapped(f"`{COMMAND} cancel ID`, also while it runs", "control terminate"),
+    **_mapped(f"`{COMMAND} pause queue:NAME`", "control cancel_consumer"),
+    **_mapped(f"`{COMMAND} resume queue:NAME`", "control add_consumer"),
     **_mapped("the queues that the actors declare", "list bindings"),
-    **_mapped("`./run top`", "events"),
-    **_mapped("`./run shell`", "shell"),
+    **_mapped(f"`{COMMAND} top`", "events"),
+    **_mapped(f"`{COMMAND} shell`", "shell"),
     **_refused("time limits belong to the task: time_limit= and soft_time_limit=, or those of apply_async()", "control time_limit"),
     **_refused(_FIXED, "control pool_grow", "control pool_shrink", "control autoscale"),
-    **_refused("`./run workers stop NAME` drains it, and its supervisor starts it again", "control pool_restart"),
+    **_refused(f"`{COMMAND} workers stop NAME` drains it, and its supervisor starts it again", "control pool_restart"),
     **_refused("nothing needs to be switched on: use webhooks, `/metrics` or the live pages", "control enable_events", "control disable_events"),
     **_refused("take it out: leases are heartbeats, and any number of schedulers may run", "control heartbeat", "control election"),
-    **_refused("jobs have no headers to select them by: use `./run bulk cancel QUERY`", "control revoke_by_stamped_headers"),
-    **_refused("use `./run stack ID`, the page of workers and `/metrics`", "inspect clock", "inspect memdump", "inspect memsample", "inspect objgraph"),
-    **_refused("start `./run worker` under systemd or Docker, or everything with `./run up --workers N --detach`", "multi"),
-    **_refused("the console shows tasks, queues and workers: `./run up`", "flower"),
-    **_refused("queues are declared by Callboard: `./run top` and the page of queues", "amqp"),
+    **_refused(f"jobs have no headers to select them by: use `{COMMAND} bulk cancel QUERY`", "control revoke_by_stamped_headers"),
+    **_refused(f"use `{COMMAND} stack ID`, the page of workers and `/metrics`", "inspect clock", "inspect memdump", "inspect memsample", "inspect objgraph"),
+    **_refused(f"start `{COMMAND} worker` under systemd or Docker, or everything with `{COMMAND} up --workers N --detach`", "multi"),
+    **_refused(f"the console shows tasks, queues and workers: `{COMMAND} up`", "flower"),
+    **_refused(f"queues are declared by Callboard: `{COMMAND} top` and the page of queues", "amqp"),
     **_refused("jobs are rows: move to another RabbitMQ by CALLBOARD_BROKER_URL, and the relay publishes them again", "migrate"),
     **_refused("the page of a workflow shows its graph", "graph"),
-    **_refused("use `./run logs`, or a job's log: `./run job ID --log`", "logtool"),
-    **_refused("keys of each spelling are read, and `./run import-celery PATH` lists them", "upgrade"),
+    **_refused(f"use `{COMMAND} logs`, or a job's log: `{COMMAND} job ID --log`", "logtool"),
+    **_refused(f"keys of each spelling are read, and `{COMMAND} import-celery PATH` lists them", "upgrade"),
 }  # fmt: skip
 
 #: options without a counterpart, by command; `--hostname -n` are two names of one
@@ -104,11 +106,11 @@ OPTIONS: dict[str, dict[str, Row]] = {
         **_refused("time limits belong to tasks: set task_time_limit and task_soft_time_limit", "--time-limit", "--soft-time-limit"),
         **_refused("limit the memory of the container or unit; the job of a killed worker starts again elsewhere", "--max-memory-per-child"),
         **_refused(_FIXED, "--autoscale"),
-        **_refused("run `./run celery purge` first", "--purge --discard", value=False),
+        **_refused(f"run `{COMMAND} celery purge` first", "--purge --discard", value=False),
     },
     "beat": {
         **_idle("schedules are rows, and schedulers read them", "--schedule -s", "--max-interval"),
-        **_idle("schedules are rows: `./run import-celery MODULE --beat-db URL --apply` imports those of django-celery-beat", "--scheduler -S"),
+        **_idle(f"schedules are rows: `{COMMAND} import-celery MODULE --beat-db URL --apply` imports those of django-celery-beat", "--scheduler -S"),
     },
     "call": {
         **_refused("a job goes to a queue by name: use --queue", "--exchange", "--routing-key"),

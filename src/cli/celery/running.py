@@ -10,9 +10,9 @@ from pathlib import Path
 
 import click
 
+from ... import COMMAND
 from ...settings import get_settings
 from ...up.errors import UpError
-from ...up.locations import COMMAND
 from ..shared.data_folder import enter
 
 

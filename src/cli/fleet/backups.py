@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from ... import COMMAND
 from ...backup import creation, restoring, results, uploads
 from ...backup.errors import BackupError
 from ...backup.files import backups, read_manifest
@@ -33,7 +34,7 @@ def backup(*, data: Path | None, only_list: bool) -> None:
             return
         database = Database(settings.effective_database_url, pool_size=2)
         if database.is_sqlite and not Path(database.url.database or "").exists():
-            raise BackupError(f"There is no database at {database.url.database} yet.\nCreate it:  ./run up{data_words(data)}")
+            raise BackupError(f"There is no database at {database.url.database} yet.\nCreate it:  {COMMAND} up{data_words(data)}")
         path, manifest = creation.make(database, folder)
         gone = creation.prune(folder)
     except BackupError as error:
@@ -41,7 +42,7 @@ def backup(*, data: Path | None, only_list: bool) -> None:
     click.echo(
         f"{path}\n  {manifest.bytes:,} bytes, sha256 {manifest.sha256}, verified" + (f"; {len(gone)} old backups deleted" if gone else "")
     )
-    click.echo(f"  restore it:  ./run restore{data_words(data)} {path}")
+    click.echo(f"  restore it:  {COMMAND} restore{data_words(data)} {path}")
 
 
 @click.command()
@@ -54,7 +55,7 @@ def restore(*, file: Path, data: Path | None, yes: bool) -> None:
     path = Path(os.environ.get("CALLBOARD_CALLED_FROM", "."), file).resolve()
     folder.prepare()
     if not folder.hold() or leftovers.find(folder, folder.read_state()):
-        raise UpError(f"Callboard runs in {folder.path}.\nStop it first:  ./run down{data_words(data)}")
+        raise UpError(f"Callboard runs in {folder.path}.\nStop it first:  {COMMAND} down{data_words(data)}")
     try:
         manifest = restoring.verify(path)
         if not yes:
@@ -76,4 +77,4 @@ def restore(*, file: Path, data: Path | None, yes: bool) -> None:
         if lost:
             click.echo(f"  {lost} {what} are missing: copy the folder `{shelf.folder}` next to the backup, then restore again.")
     click.echo("  Jobs that ran after the backup may run again. Messages of jobs that are not in the backup will be held, with the reason.")
-    click.echo(f"  start:  ./run up{data_words(data)}")
+    click.echo(f"  start:  {COMMAND} up{data_words(data)}")

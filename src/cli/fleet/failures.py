@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from ... import COMMAND
 from ...up.errors import UpError
 from ..groups import Suggesting
 from ..jobs.bulk import bulk
@@ -144,7 +145,7 @@ def show_letter(name: str, /, *, key: str, data: Path | None) -> None:
 
         found = next((dead_letter_documents.document(each) for each in dead_letter_documents.seen(name) if each.key == key), None)
     if found is None:
-        raise UpError(f"The oldest dead letters of {name} include no {key}. ./run dead-letters {name} lists them.")
+        raise UpError(f"The oldest dead letters of {name} include no {key}. {COMMAND} dead-letters {name} lists them.")
     _print(found)
 
 

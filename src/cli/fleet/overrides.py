@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from ... import COMMAND
 from ...operations.format.terminal_text import one_line, visible
 from ...up.errors import UpError
 from ..shared.calls import operator, writing
@@ -20,7 +21,7 @@ from ..shared.data_folder import data_option
 @click.command()
 @click.argument("target")
 @click.option("--for", "how_long", help="Duration: 90 (seconds), 10m, 2h.")
-@click.option("--until", help="End time, e.g. 2030-12-31T18:00:00Z. Without --for and --until: until ./run resume.")
+@click.option("--until", help=f"End time, e.g. 2030-12-31T18:00:00Z. Without --for and --until: until {COMMAND} resume.")
 @click.option("--reason", help="Shown on every job that the pause delays.")
 @data_option
 def pause(*, target: str, how_long: str | None, until: str | None, reason: str | None, data: Path | None) -> None:

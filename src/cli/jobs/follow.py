@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ... import COMMAND
 from ...up.errors import UpError
 from ..shared.calls import find
 from ..shared.data_folder import data_option, join
@@ -38,7 +39,7 @@ def job(*, id: str, only_log: bool, follows: bool, attempt: int | None, data: Pa
     """Print one job as JSON with its log. ID may be a unique prefix, or prefix…suffix as shown on pages."""
     join(data)
     if not only_log and (follows or attempt):
-        raise UpError(f"Add --log: ./run job {id} --log{' -f' if follows else ''}{f' --attempt {attempt}' if attempt else ''}")
+        raise UpError(f"Add --log: {COMMAND} job {id} --log{' -f' if follows else ''}{f' --attempt {attempt}' if attempt else ''}")
     if not only_log:
         click.echo(json.dumps(_with_log(id), indent=2, ensure_ascii=False))
     elif follows:
@@ -61,7 +62,7 @@ def follow(id: str, timeout: float) -> int:
                 break
             time.sleep(LOOK)
     if not is_over:
-        click.echo(f"not finished within {timeout:g} s and still active: ./run job {id}", err=True)
+        click.echo(f"not finished within {timeout:g} s and still active: {COMMAND} job {id}", err=True)
         return NOT_OVER
     succeeded = document["state"] == State.SUCCEEDED
     if document["result_bytes"] is not None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from ... import COMMAND
 from ...jobs.options.job_options import Place
 from ...up.errors import UpError
 from ..shared.actor_arguments import arguments_of, call_of
@@ -57,7 +58,7 @@ def submit(
         with database.write() as session:
             [receipt] = submit_many(session, [replace(submission, source="command")])
     except InvalidArguments as error:
-        raise UpError(f"{words(error)}\n./run submit {actor} --help describes each argument.") from None
+        raise UpError(f"{words(error)}\n{COMMAND} submit {actor} --help describes each argument.") from None
     except (JobsError, ValueError) as error:
         raise UpError(words(error)) from None
     click.echo(receipt.id)
@@ -93,4 +94,4 @@ def jobs(*, query: str, limit: int, data: Path | None) -> None:
     if page.searched_to is not None:
         click.echo(f"… search timed out after {PATIENCE_S:g} s before it reached older jobs: narrow the query, e.g. created:24h", err=True)
     elif page.next is not None:
-        click.echo(f"… older jobs: ./run jobs -n {min(limit * 5, 200)}", err=True)
+        click.echo(f"… older jobs: {COMMAND} jobs -n {min(limit * 5, 200)}", err=True)

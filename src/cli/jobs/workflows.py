@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from ... import COMMAND
 from ...operations.format.terminal_text import one_line
 from ...up.errors import UpError
 from ..groups import Suggesting
@@ -70,7 +71,7 @@ def show(*, id: str, data: Path | None) -> None:
 
         found = workflows.find(session, id)
         if found is None:
-            raise UpError(f"There is no workflow {id}. ./run workflows lists the newest.")
+            raise UpError(f"There is no workflow {id}. {COMMAND} workflows lists the newest.")
         document = json_documents.finite(workflow_documents.whole(found))
     click.echo(json.dumps(document, indent=2, ensure_ascii=False))
 

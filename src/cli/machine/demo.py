@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from ... import COMMAND
 from ...settings import get_settings
 from ...up.errors import UpError
 from ...up.locations import PACKAGE, ROOT
@@ -33,8 +34,8 @@ def demo(*, detached: bool, data: Path | None, port: int | None, logs: bool) -> 
     os.environ["CALLBOARD_ACTORS"] = ACTORS
     os.environ["CALLBOARD_DATABASE_URL"] = f"sqlite:///{path / 'callboard.db'}"
     hints = (
-        f"try: ./run jobs --data {folder} state:dead   then Errors, and retry the declined cards",
-        f"end: ./run down --data {folder}   delete: ./run reset --data {folder}",
+        f"try: {COMMAND} jobs --data {folder} state:dead   then Errors, and retry the declined cards",
+        f"end: {COMMAND} down --data {folder}   delete: {COMMAND} reset --data {folder}",
     )
     start(detached=detached, data=folder, port=port, workers=1, watch=False, logs=logs, special=Special(_prepare, hints))
 

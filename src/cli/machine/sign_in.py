@@ -6,13 +6,14 @@ from pathlib import Path
 
 import click
 
+from ... import COMMAND
 from ...up.verbs import front_door
 from ..shared.data_folder import data_option, join, open_folder
 
 
 @click.command("sign-in")
 @data_option
-@click.option("--url", help="Public URL of the web front end; default: that of ./run up.")
+@click.option("--url", help=f"Public URL of the web front end; default: that of {COMMAND} up.")
 def sign_in(*, data: Path | None, url: str | None) -> None:
     """Print a one-time sign-in link for the administrator (and, the first time, the password)."""
     settings = join(data)

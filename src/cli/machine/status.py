@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from ... import COMMAND
 from ...up.checks import status as telling
 from ...up.errors import UpError
 from ...up.parts import leftovers
@@ -51,7 +52,7 @@ def reset(*, data: Path | None, yes: bool) -> None:
     if not (folder.path / "up.lock").exists():
         raise UpError(f"{folder.path} is not a data folder of Callboard: nothing was deleted.")
     if folder.read_state().supervised or leftovers.find(folder, folder.read_state()):
-        raise UpError(f"Callboard runs in {folder.path}.\nStop it first:  ./run down{data_words(data)}")
+        raise UpError(f"Callboard runs in {folder.path}.\nStop it first:  {COMMAND} down{data_words(data)}")
     if not yes:
         click.confirm(f"Delete {folder.path} with all its jobs?", abort=True)
     shutil.rmtree(folder.path)

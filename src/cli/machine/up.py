@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from ... import COMMAND
 from ...settings import Settings
 from ...up.data import configuration
 from ...up.data.data_folder import Folder, State
@@ -25,7 +26,9 @@ from ..shared.data_folder import data_option, data_words, open_folder, report
 
 
 @click.command()
-@click.option("--detach", "detached", is_flag=True, help="Run in the background: return when everything is ready; ./run down stops it.")
+@click.option(
+    "--detach", "detached", is_flag=True, help=f"Run in the background: return when everything is ready; {COMMAND} down stops it."
+)
 @data_option
 @click.option("--port", type=click.IntRange(0, 65535), help="Port of the web front end; default: first free port from 8000.")
 @click.option("--workers", type=click.IntRange(0, 64), help="Worker processes; default: 2.")

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ... import COMMAND
 from ...up.errors import UpError
 from .data_folder import join
 from .terminal_user import terminal_user
@@ -56,7 +57,7 @@ def find(session: Session, id: str) -> Job:
 
     found = queries.find(session, id)
     if found is None:
-        raise UnknownJob(f"There is no job {id}. ./run jobs lists the newest with their full ids.", field="id")
+        raise UnknownJob(f"There is no job {id}. {COMMAND} jobs lists the newest with their full ids.", field="id")
     return found
 
 

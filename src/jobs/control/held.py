@@ -13,6 +13,7 @@ from dramatiq import Message
 from sqlalchemy import ColumnElement, Row, Select, and_, select, update
 from sqlalchemy.orm import Session
 
+from ... import ACTOR_MODULES
 from ...sql.clock import now
 from ...sql.direct import Direct
 from ...sql.statements import Single
@@ -152,7 +153,7 @@ def _body(delivery: Unreadable) -> str:
 def hold_unknown_actors(session: Session, ids: Collection[str], worker: str) -> None:
     """Hold queued jobs whose actor is unknown to the worker that received their message."""
     for id, actor in session.execute(select(Job.id, Job.actor).where(Job.id.in_(ids), Job.state == State.QUEUED).order_by(Job.seq)).all():
-        reason = f"worker {worker} has no actor named {actor!r}: import its module in src/actors, or name it in CALLBOARD_ACTORS"
+        reason = f"worker {worker} has no actor named {actor!r}. Add its module to {ACTOR_MODULES}."
         ending.hold(session, id, reason, HeldFor.UNKNOWN_ACTOR)
 
 

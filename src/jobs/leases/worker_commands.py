@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from ... import audit
+from ... import COMMAND, audit
 from ...sql.direct import Direct
 from ...sql.statements import Single
 from ..core.errors import JobsError
@@ -27,7 +27,7 @@ def ask(session: Session, name: str, command: WorkerCommand | None, *, by: str) 
     """
     found = next((worker for worker in reversed(alive(session)) if worker.name == name), None)
     if found is None:
-        raise UnknownWorker(f"There is no living worker named {name}. ./run workers and GET /api/v1/workers list them.", field="name")
+        raise UnknownWorker(f"There is no living worker named {name}. {COMMAND} workers and GET /api/v1/workers list them.", field="name")
     audit.about("worker", found.name)
     mine = update(Worker).where(Worker.id == found.id)
     if command is not WorkerCommand.STOP:

@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from ... import actors
+from ... import ACTOR_MODULES, actors
 from ...broker.core.topology import dead_letter_queue, queues_of
 from ...broker.recover.management import Overview
 from ...jobs.core.errors import UnknownActor
@@ -119,7 +119,7 @@ def require(actor: str) -> None:
 
 def unknown(actor: str) -> UnknownActor:
     """The error for an actor that does not exist or that the caller may not know of."""
-    return UnknownActor(f"No actor named {actor!r}. Import its module in src/actors, or name it in CALLBOARD_ACTORS.", field="actor")
+    return UnknownActor(f"No actor named {actor!r}. Add its module to {ACTOR_MODULES}.", field="actor")
 
 
 def submit_role(actor: str | None) -> Role:

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from pydantic import Field
 from typing_extensions import TypedDict
 
+from ... import COMMAND
 from ...actor_schema.signature import Signature
 from ...formats.quantities import write_units
 from ...jobs.core.errors import JobsError, UnknownActor
@@ -167,7 +168,7 @@ def reason(schedule: Schedule) -> str | None:
         return schedule.pause_reason or (f"Paused by {schedule.paused_by}." if schedule.paused_by else None)
     if how is Condition.LATE:
         if any(actor.actor_name == schedule.actor for actor in actor_catalogue.everyone()):
-            return "Overdue: no scheduler has fired it yet. If none is running, start one with ./run scheduler."
+            return f"Overdue: no scheduler has fired it yet. If none is running, start one with {COMMAND} scheduler."
         return f"Overdue: no scheduler has fired it yet, and the actor {schedule.actor} is unknown to this process."
     return schedule.broken or schedule.draft.rule.problem
 

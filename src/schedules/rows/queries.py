@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from ... import COMMAND
 from ...jobs.core.guards import guarded
 from ...jobs.core.models import Job
 from ...jobs.core.states import State
@@ -96,7 +97,7 @@ def find(session: Session, which: int | str) -> Schedule:
     else:
         found = session.execute(select(Schedule).where(Schedule.name == text)).scalars().first()
     if found is None:
-        raise UnknownSchedule(f"There is no schedule {text!r}. ./run schedules and GET /api/v1/schedules list them.", field="id")
+        raise UnknownSchedule(f"There is no schedule {text!r}. {COMMAND} schedules and GET /api/v1/schedules list them.", field="id")
     return found
 
 

@@ -6,7 +6,7 @@ import sqlite3
 
 from sqlalchemy.exc import DBAPIError
 
-from ... import migrations
+from ... import COMMAND, migrations
 from ...configuration.database_url import parse
 from ...settings import get_settings
 from ...sql.outages import is_outage
@@ -16,7 +16,5 @@ def problem_of(error: DBAPIError) -> str | None:
     """The cause and the cure; None for a statement that fails on a complete database, which is a bug."""
     if is_outage(error) or getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_NOTADB:
         url = parse(get_settings().effective_database_url).render_as_string(hide_password=True)
-        return (
-            f"The database {url} cannot be used: {' '.join(str(error.orig).split())}\nCorrect CALLBOARD_DATABASE_URL, or see:  ./run doctor"
-        )
+        return f"The database {url} cannot be used: {' '.join(str(error.orig).split())}\nCorrect CALLBOARD_DATABASE_URL, or see:  {COMMAND} doctor"
     return migrations.problem()

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from ... import COMMAND
 from ...broker.core.connections import cannot_login
 from ...jobs.leases.workers import alive
 from ...sql.clock import now
@@ -73,5 +74,7 @@ def _wait(what: str, missing: Callable[[], str | None], timeout_s: float) -> Non
     deadline = time.monotonic() + timeout_s
     while reason := missing():
         if time.monotonic() > deadline:
-            raise UpError(f"{what} did not become ready within {timeout_s:.0f} s: {masked('', reason)}.\nCheck:  ./run logs   ./run doctor")
+            raise UpError(
+                f"{what} did not become ready within {timeout_s:.0f} s: {masked('', reason)}.\nCheck:  {COMMAND} logs   {COMMAND} doctor"
+            )
         time.sleep(SOON_S)

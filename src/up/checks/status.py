@@ -6,6 +6,7 @@ from collections.abc import Collection
 from functools import partial
 from typing import Any
 
+from ... import COMMAND
 from ..data.configuration import masked
 from ..data.data_folder import Folder, PartRecord, State
 from ..data.process_identity import is_alive
@@ -37,12 +38,12 @@ def as_json(state: State) -> dict[str, Any]:
 def as_text(folder: Folder, state: State) -> list[str]:
     """The status as text. It shows the private broker's password, which is also stored in this folder."""
     if not state.parts:
-        lines = [f"Not running in {folder.path}. Start it:  ./run up"]
+        lines = [f"Not running in {folder.path}. Start it:  {COMMAND} up"]
         return [*lines, f"The last start failed: {state.error}"] if state.error else lines
     silent = silent_of(state)
     lines = [f"{'ready' if is_ready(state, silent) else 'not ready'}   {state.url}   data in {folder.path}"]
     if not state.supervised:
-        lines.append("  The supervisor (./run up) was killed: its processes finish their jobs and stop. Start again:  ./run up")
+        lines.append(f"  The supervisor ({COMMAND} up) was killed: its processes finish their jobs and stop. Start again:  {COMMAND} up")
     lines.append(f"  database  {masked('database_url', state.database_url)}")
     is_private = any(part.role == "broker" for part in state.parts)
     show = str if is_private else partial(masked, "broker_url")

@@ -11,6 +11,7 @@ from pathlib import Path
 from dotenv.parser import parse_stream
 from pydantic_settings import SettingsError
 
+from ... import COMMAND
 from ...configuration.kept_secrets import masked
 from ...configuration.setting_sources import PREFIX, sentence, tidy
 from ...settings import SECRETS_DIR, Settings, WrongSettings, get_settings
@@ -34,7 +35,7 @@ def read_settings() -> Settings:
     except WrongSettings as error:
         raise UpError("\n".join(_complaint(name, problem) for name, problem in error.problems.items())) from None
     except SettingsError as error:
-        raise UpError(f"The settings cannot be read: {error}.\nFix .env or the environment;  ./run doctor  checks again.") from None
+        raise UpError(f"The settings cannot be read: {error}.\nFix .env or the environment;  {COMMAND} doctor  checks again.") from None
 
 
 def env_file_lines() -> dict[str, int]:
@@ -82,7 +83,7 @@ def unknown_variables() -> list[str]:
 
 def _suggestion(name: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(name, list(known), n=1)
-    return f" Did you mean {close[0]}?" if close else " ./run config lists all."
+    return f" Did you mean {close[0]}?" if close else f" {COMMAND} config lists all."
 
 
 def _complaint(variable: str, message: str) -> str:

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import IO, Literal
 
+from ... import COMMAND
 from ..errors import UpError
 from . import ports
 from .process_identity import Identity, is_alive
@@ -102,7 +103,7 @@ class Folder:
         if free < LEAST_DISK:
             raise UpError(
                 f"The disk of {self.path} is full: {free // 1_000_000} MB are free, Callboard needs {LEAST_DISK // 1_000_000} MB.\n"
-                f"Free space (df -h {shlex.quote(str(self.path))}), or use another disk:  ./run up --data SOME/FOLDER"
+                f"Free space (df -h {shlex.quote(str(self.path))}), or use another disk:  {COMMAND} up --data SOME/FOLDER"
             )
 
     def hold(self) -> bool:
@@ -184,7 +185,7 @@ class Folder:
     def _not_ours(self, error: OSError) -> str:
         return (
             f"The data folder {self.path} cannot be used: {error.strerror} ({error.filename}).\n"
-            f"Take ownership:  sudo chown -R $(id -un) {shlex.quote(str(self.path))}\nor use another one:  ./run up --data SOME/FOLDER"
+            f"Take ownership:  sudo chown -R $(id -un) {shlex.quote(str(self.path))}\nor use another one:  {COMMAND} up --data SOME/FOLDER"
         )
 
 

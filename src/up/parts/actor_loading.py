@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 import sysconfig
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ... import ACTOR_MODULES
 from ..errors import UpError
 from ..locations import PACKAGE, SOURCE
 
@@ -39,10 +41,10 @@ def loading_problem(error: BaseException) -> str | None:
 def _in_words(error: BaseException) -> str:
     place, notes = _place(error), "".join(f" ({note})" for note in getattr(error, "__notes__", ()))
     text = f"The application cannot be loaded: {type(error).__name__}: {error}{'' if place else notes}\n"
-    reproduce = f"eproduce it with:  .venv/bin/python -c 'import {PACKAGE}.actors'"
+    reproduce = f"eproduce it with:  {sys.executable} -c 'import {PACKAGE}.actors'"
     if place is None:  # the message of Callboard itself, which names the cure
         return f"{text}R{reproduce}"
-    return f"{text}    at {place}\nFix that line, or remove the module from src/actors and CALLBOARD_ACTORS; r{reproduce}"
+    return f"{text}    at {place}\nFix that line, or remove the module from {ACTOR_MODULES}; r{reproduce}"
 
 
 def _place(error: BaseException) -> str | None:

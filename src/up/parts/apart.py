@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any, NoReturn
 
+from ... import COMMAND
 from ...broker.isolate import process_tree
 from ...broker.isolate.forked import Forked
 from ..errors import UpError
@@ -57,7 +58,7 @@ class Apart:
             said = pipe.read()
         self._process.wait()
         if not said:
-            raise UpError("A process of ./run up has died; see its output above.")
+            raise UpError(f"A process of {COMMAND} up has died; see its output above.")
         result, problem = json.loads(said)
         if problem is not None:
             raise UpError(problem)

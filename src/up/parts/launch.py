@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from types import MappingProxyType
 
+from ... import COMMAND
 from ...broker.isolate import process_tree
 from ...settings import Settings
 from ..data import ports
@@ -109,8 +110,8 @@ def _cannot_listen(host: str, port: int, problem: str) -> str:
     holder = ports.holder(port)
     who = f" by process {holder} ({command_line(holder)[:80]})" if holder else ""
     if 0 < port < 1024 and os.geteuid() != 0:
-        return f"Port {port} cannot be opened: ports below 1024 need administrator rights.\nUse another one:  ./run up --port {port + 8000}"
+        return f"Port {port} cannot be opened: ports below 1024 need administrator rights.\nUse another one:  {COMMAND} up --port {port + 8000}"
     free = next((candidate for candidate in range(port + 1, 65536) if ports.is_free(candidate)), 0)
     if "use" in problem.lower():
-        return f"Port {port} on {host} is in use{who}.\nUse another one:  ./run up --port {free}"
-    return f"{host}:{port} cannot be opened: {problem}.\nUse an address of this machine:  CALLBOARD_HOST=127.0.0.1 ./run up"
+        return f"Port {port} on {host} is in use{who}.\nUse another one:  {COMMAND} up --port {free}"
+    return f"{host}:{port} cannot be opened: {problem}.\nUse an address of this machine:  CALLBOARD_HOST=127.0.0.1 {COMMAND} up"

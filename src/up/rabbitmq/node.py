@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from ... import COMMAND
 from ...configuration.kept_secrets import kept_secret
 from . import boot_script, node_files
 from .node_files import ADMIN_USER, APP_USER, VHOST
@@ -276,11 +277,13 @@ def _cure(log: str, folder: Path) -> str:
     """The command that fixes the error found in the log."""
     quoted = shlex.quote(str(folder))
     cures = {
-        "eaddrinuse": "A port is in use by another program. Run ./run up again: it picks free ports.",
-        "enospc": f"The disk is full. Free space under {folder} (df -h {quoted}), then run ./run up again.",
+        "eaddrinuse": f"A port is in use by another program. Run {COMMAND} up again: it picks free ports.",
+        "enospc": f"The disk is full. Free space under {folder} (df -h {quoted}), then run {COMMAND} up again.",
         "eacces": f"Files are not accessible. Take ownership: sudo chown -R $(id -un) {quoted}",
         "cookie": f"The Erlang cookie is not usable. Remove it; a new one is created: rm -f {quoted}/home/.erlang.cookie",
     }
     lowered = log.lower()
     found = next((cure for sign, cure in cures.items() if sign in lowered), None)
-    return found or f"If its files are damaged, delete them (no job is lost: all jobs are in the database): rm -rf {quoted}, then ./run up"
+    return (
+        found or f"If its files are damaged, delete them (no job is lost: all jobs are in the database): rm -rf {quoted}, then {COMMAND} up"
+    )

@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from string import Template
 
+from ... import IS_CHECKOUT
 from ...configuration.kept_secrets import kept_secret
-from ..locations import IS_CHECKOUT, SOURCE
+from ..locations import SOURCE
 
 #: setup.py carries the checkout's folder rabbitmq/ into the installed package
 TEMPLATES = SOURCE.parent / "rabbitmq" if IS_CHECKOUT else SOURCE / "up" / "rabbitmq" / "templates"

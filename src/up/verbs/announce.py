@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ... import COMMAND
 from ..data.data_folder import Folder, State
 from ..errors import UpError
 from ..parts.apart import Apart
@@ -25,10 +26,10 @@ def ready_lines(folder: Folder, state: State, *, option: str = "", detached: boo
         lines.append(f"  RabbitMQ UI: {state.management_url}{password}")
     if any(part.role == "mailbox" for part in state.parts):
         lines.append(f"  mail: {state.url}/mailbox")
-    lines.append(f"  logs: {folder.logs}   ./run logs{option} -f")
-    usual = f"try: open {TRY_ACTOR} under Actors, fill in the form — or  ./run submit{option} {TRY_ACTOR} --total 100 --wait"
+    lines.append(f"  logs: {folder.logs}   {COMMAND} logs{option} -f")
+    usual = f"try: open {TRY_ACTOR} under Actors, fill in the form — or  {COMMAND} submit{option} {TRY_ACTOR} --total 100 --wait"
     lines += [f"  {hint}" for hint in hints or (usual,)]
-    lines.append(f"  stop: ./run down{option}" if detached else f"  stop: Ctrl-C, or ./run down{option} in another terminal")
+    lines.append(f"  stop: {COMMAND} down{option}" if detached else f"  stop: Ctrl-C, or {COMMAND} down{option} in another terminal")
     # Last: the link is what the reader came for, and must not scroll away.
     lines.append(f"✔ ready in {state.seconds} s   {sign_in_link(state)}")
     return lines
@@ -37,8 +38,11 @@ def ready_lines(folder: Folder, state: State, *, option: str = "", detached: boo
 def already_lines(state: State, *, option: str = "") -> list[str]:
     """The message of a second `./run up`."""
     if state.phase == "ready":
-        return [f"  stop: ./run down{option}   status: ./run status{option}", f"Callboard is already running here: {sign_in_link(state)}"]
-    return [f"Callboard is {state.phase} here, started by another ./run up.", f"  status: ./run status{option}"]
+        return [
+            f"  stop: {COMMAND} down{option}   status: {COMMAND} status{option}",
+            f"Callboard is already running here: {sign_in_link(state)}",
+        ]
+    return [f"Callboard is {state.phase} here, started by another {COMMAND} up.", f"  status: {COMMAND} status{option}"]
 
 
 def sign_in_link(state: State) -> str:

@@ -7,7 +7,7 @@ import shlex
 from sqlalchemy import URL
 from sqlalchemy.exc import SQLAlchemyError
 
-from ... import migrations
+from ... import COMMAND, migrations
 from ...configuration.database_url import parse
 from ...settings import get_settings
 from ..data.configuration import masked
@@ -35,4 +35,4 @@ def _problem(url: URL, error: Exception) -> str:
         return (
             f"The database {shown} cannot be used: {cause}.\nIs the disk full, or is the file owned by another user?  df -h ; ls -l {file}"
         )
-    return f"The database {shown} cannot be used: {cause}.\nStart it or correct CALLBOARD_DATABASE_URL, then:  ./run up"
+    return f"The database {shown} cannot be used: {cause}.\nStart it or correct CALLBOARD_DATABASE_URL, then:  {COMMAND} up"

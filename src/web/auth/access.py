@@ -9,6 +9,7 @@ from flask import Flask, current_app, g, request, url_for
 from flask import session as cookie
 from werkzeug.exceptions import Unauthorized
 
+from ... import COMMAND
 from ...operations.people import caller, row_filters, sessions, tokens
 from ...operations.people.caller import Caller, Forbidden
 from ...operations.people.models import User
@@ -110,7 +111,7 @@ def _check() -> None:
 
 def _how_to_sign_in() -> str:
     begin = "This token is not valid: unknown, revoked or expired." if _bearer() else "Send `Authorization: Bearer TOKEN`."
-    return f"{begin} Create a token with  ./run token create NAME --role viewer  or on {url_for('account.show', _external=True)}"
+    return f"{begin} Create a token with  {COMMAND} token create NAME --role viewer  or on {url_for('account.show', _external=True)}"
 
 
 def _bearer() -> str | None:

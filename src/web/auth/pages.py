@@ -10,6 +10,7 @@ from flask import session as cookie
 from werkzeug.exceptions import TooManyRequests
 from werkzeug.wrappers import Response
 
+from ... import COMMAND
 from ...operations.people import sessions, users
 from ...operations.people.roles import Role
 from ...settings import get_settings
@@ -70,7 +71,7 @@ def follow_link() -> Response:
             return _welcome(key, url_for("overview.show" if has_password else "account.show"))
     if wait_s := throttle.refuse_key(_address()):
         raise TooManyRequests("Too many invalid links from this address.", retry_after=wait_s)
-    flash("This link has been used or has expired. Sign in with your password, or print a new link with ./run sign-in.", "error")
+    flash(f"This link has been used or has expired. Sign in with your password, or print a new link with {COMMAND} sign-in.", "error")
     return redirect(url_for("auth.sign_in"), 303)
 
 

@@ -6,7 +6,7 @@ from flask import Blueprint, Response
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from ... import migrations
+from ... import COMMAND, migrations
 from ...operations.fleet.figures import fleet_health
 from ...operations.fleet.figures.fleet_health import FleetHealth
 from ...sql import database
@@ -52,9 +52,9 @@ def _examine() -> tuple[str | None, FleetHealth | None]:
                 return "read-only: name the server that takes writes in CALLBOARD_DATABASE_URL, or all of them", None
             found = migrations.revision(session.connection())
             if found is None:
-                return "not migrated: run ./run migrate", None
+                return f"not migrated: run {COMMAND} migrate", None
             if found != migrations.newest():
-                return f"at schema {found}, but this version has {migrations.newest()}: run ./run migrate", None
+                return f"at schema {found}, but this version has {migrations.newest()}: run {COMMAND} migrate", None
             return None, fleet_health.look(session, wait_s=BROKER_WAIT_S)
     except SQLAlchemyError:
         return "not reachable: check CALLBOARD_DATABASE_URL and that the server runs", None

@@ -10,6 +10,7 @@ from typing import Any
 from flask import Flask, g
 from markupsafe import Markup, escape
 
+from ... import ACTOR_MODULES, COMMAND, IS_CHECKOUT
 from ...formats.quantities import number, span
 from ...jobs import State
 from ...operations.arguments.field import every, takes_files
@@ -53,6 +54,9 @@ def init(app: Flask) -> None:
         iso=lambda value: value.isoformat(),
     )
     app.jinja_env.globals.update(
+        command=COMMAND,
+        is_checkout=IS_CHECKOUT,
+        actor_modules=ACTOR_MODULES,
         State=State,
         Role=Role,
         arguments_of=arguments_of,

@@ -37,7 +37,7 @@ def test_a_job_of_an_unknown_actor_is_held_until_a_worker_knows_it(quiet: Callbo
     with quiet.working(CALLBOARD_ACTORS="") as old:
         job = quiet.until(id, State.HELD)
         assert job.held_for is HeldFor.UNKNOWN_ACTOR
-        assert "has no actor named 'echo': import its module in src/actors, or name it in CALLBOARD_ACTORS" in (job.reason or "")
+        assert "has no actor named 'echo'. Add its module to src/actors or CALLBOARD_ACTORS." in (job.reason or "")
 
         with quiet.working():
             assert quiet.until(id).result == "later"

@@ -27,6 +27,21 @@ import src, src.shop
 print(ours, src.__file__, src.shop.sell.actor_name)
 """
 
+#: prints each verb and its help, as a terminal shows it
+HELP = """
+import click
+from callboard.cli.entry import cli
+
+def show(command, context):
+    print(command.get_help(context))
+    for name in command.list_commands(context) if isinstance(command, click.Group) else ():
+        print(name)
+        if found := command.get_command(context, name):
+            show(found, click.Context(found, parent=context, info_name=name))
+
+show(cli, click.Context(cli, info_name="callboard"))
+"""
+
 
 @pytest.fixture(scope="module")
 def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -78,6 +93,14 @@ def test_the_command_line_answers_by_the_second_name(application: Path, site: Pa
     assert "submit" in printed
 
 
+def test_every_help_text_names_the_installed_command(application: Path, site: Path) -> None:
+    printed = python(application, site, "-c", HELP)
+
+    assert "callboard submit ACTOR --help" in printed
+    assert "./run" not in printed
+    assert not {"test", "check"} & set(printed.splitlines()), "verbs of a checkout"
+
+
 @pytest.mark.slow  # as the worker of test_existing_application.py
 def test_dramatiq_finds_the_actors_of_both(application: Path, site: Path) -> None:
     find = "from dramatiq.cli import import_broker; print(sorted(import_broker('callboard.actors')[1].actors))"
@@ -89,7 +112,7 @@ def test_dramatiq_finds_the_actors_of_both(application: Path, site: Path) -> Non
 
 
 def test_an_installed_package_takes_the_current_folder_for_the_project(application: Path, site: Path) -> None:
-    places = "from callboard.up.locations import ROOT, COMMAND; from callboard.up.rabbitmq.node_files import TEMPLATES; print(ROOT, COMMAND, TEMPLATES)"
+    places = "from callboard import COMMAND; from callboard.up.locations import ROOT; from callboard.up.rabbitmq.node_files import TEMPLATES; print(ROOT, COMMAND, TEMPLATES)"
 
     root, command, templates = python(application, site, "-c", places).split()
 

@@ -82,7 +82,7 @@ def test_a_job_of_an_unknown_actor_waits_for_a_worker_that_has_it(database: Data
         hold_unknown_actors(session, [id], "here:1")
     job = look(database, id)
     assert (job.state, job.held_for, job.publish_at) == (State.HELD, HeldFor.UNKNOWN_ACTOR, None)
-    assert job.reason == "worker here:1 has no actor named 'newer': import its module in src/actors, or name it in CALLBOARD_ACTORS"
+    assert job.reason == "worker here:1 has no actor named 'newer'. Add its module to src/actors or CALLBOARD_ACTORS."
 
     with database.write() as session:
         assert not waits_for(session, {"add"})

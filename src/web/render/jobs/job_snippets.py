@@ -13,6 +13,7 @@ from urllib.parse import quote, unquote, urlsplit
 from flask import url_for
 from werkzeug.datastructures import MultiDict
 
+from .... import COMMAND
 from ....actor_schema.signature import Signature
 from ....jobs.core.errors import InvalidArguments, UnknownActor
 from ....jobs.options.job_options import lasting
@@ -112,7 +113,7 @@ def _command(job: Job, args: list[Any], kwargs: dict[str, Any], how: dict[str, A
     words = _options(job, args, kwargs)
     if words is None:
         own += [*(["--args", json.dumps(args)] if args else []), *(["--kwargs", json.dumps(kwargs)] if kwargs else [])]
-    return shlex.join(["./run", "submit", *own, job.actor or "", *(words or ())])
+    return shlex.join([COMMAND, "submit", *own, job.actor or "", *(words or ())])
 
 
 def _options(job: Job, args: list[Any], kwargs: dict[str, Any]) -> list[str] | None:
