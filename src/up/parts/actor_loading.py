@@ -13,6 +13,8 @@ from ... import ACTOR_MODULES
 from ..errors import UpError
 from ..locations import PACKAGE, SOURCE
 
+_ACTORS = str(SOURCE / "actors" / "__init__.py")
+
 
 def load_actors() -> None:
     """Import every actor module first, so that a failing one is reported before any process starts."""
@@ -32,9 +34,8 @@ def loading() -> Iterator[None]:
 
 def loading_problem(error: BaseException) -> str | None:
     """The error text of an exception raised while actors were imported; None: it was raised later."""
-    actors = str(SOURCE / "actors" / "__init__.py")
     frames = traceback.extract_tb(error.__traceback__)
-    is_loading = any(frame.filename == actors and frame.name in ("_discover", "_import_folder", "<module>") for frame in frames)
+    is_loading = any(frame.filename == _ACTORS and frame.name in ("_discover", "_import_folder", "<module>") for frame in frames)
     return _in_words(error) if is_loading else None
 
 
@@ -51,10 +52,20 @@ def _place(error: BaseException) -> str | None:
     """The last line outside Callboard, its dependencies and Python's library: that of the team's module."""
     if isinstance(error, SyntaxError) and error.filename:
         return f"{error.filename}:{error.lineno}  {(error.text or '').strip()}"
-    foreign = (sysconfig.get_path("stdlib"), sysconfig.get_path("purelib"), "<frozen")
-    for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        path = Path(frame.filename)
-        is_own = path.is_relative_to(SOURCE) and (path.parent != SOURCE / "actors" or path.name == "__init__.py")
-        if not is_own and not frame.filename.startswith(foreign):
-            return f"{frame.filename}:{frame.lineno}  {(frame.line or '').strip()}"
-    return None
+    frames = traceback.extract_tb(error.__traceback__)
+    imports = [number for number, frame in enumerate(frames) if frame.filename == _ACTORS and frame.name == "_import"]
+    inside = [frame for frame in frames[imports[-1] if imports else 0 :] if not _is_machinery(Path(frame.filename))]
+    installed = sysconfig.get_path("purelib")
+    team = [frame for frame in inside if not frame.filename.startswith(installed)]
+    if imports and inside and not team:  # the team's package is installed beside its dependencies: it is imported first
+        package = Path(inside[0].filename).relative_to(installed).parts[0]
+        team = [frame for frame in inside if Path(frame.filename).is_relative_to(Path(installed, package))]
+    return f"{team[-1].filename}:{team[-1].lineno}  {(team[-1].line or '').strip()}" if team else None
+
+
+def _is_machinery(path: Path) -> bool:
+    """True for Callboard itself, Python's library and its import system; False for a team's module in src/actors."""
+    if path.is_relative_to(SOURCE):
+        return path.parent != SOURCE / "actors" or path.name == "__init__.py"
+    library = Path(sysconfig.get_path("stdlib"))
+    return str(path).startswith("<frozen") or (path.is_relative_to(library) and "site-packages" not in path.relative_to(library).parts)
