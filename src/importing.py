@@ -1,4 +1,4 @@
-"""Garbage collection: none during imports, where it costs a third of a process's start and finds nothing, and seldom in a front end; calls after the last import."""
+"""Imports: garbage collection, which finds nothing during them and costs a third of a process's start; calls after the last; modules that fail."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from contextlib import contextmanager, redirect_stdout
 YOUNG_OBJECTS, OLD_ROUNDS = 5_000, 50
 _waiting: list[Callable[[], None]] = []
 _keeps_output: list[bool] = []
+_reports: list[Callable[[str, Exception], None]] = []
+_broken: set[str] = set()
 
 
 def keep_output() -> None:
@@ -28,6 +30,24 @@ def printing_aside() -> Iterator[None]:
         yield
 
 
+def go_on_without_broken_actors(report: Callable[[str, Exception], None]) -> None:
+    """Let this program work without the modules of actors that cannot be imported; each is reported with its error."""
+    _reports[:] = [report]
+
+
+def goes_on_without(module: str, error: Exception) -> bool:
+    """Report a module of actors that cannot be imported; False if this program needs all of them."""
+    for report in _reports:
+        _broken.add(module)
+        report(module, error)
+    return bool(_reports)
+
+
+def lacks_actors() -> bool:
+    """True if a module of actors could not be imported: an unknown actor may be one of its, with secrets that only it declares."""
+    return bool(_broken)
+
+
 def after_imports(call: Callable[[], None]) -> None:
     """Have a function called when all modules of actors are imported: it may need things that a later module declares."""
     _waiting.append(call)
@@ -36,7 +56,11 @@ def after_imports(call: Callable[[], None]) -> None:
 def complete_imports() -> None:
     """Call the waiting functions, also those that these register."""
     while _waiting:
-        _waiting.pop(0)()
+        try:
+            _waiting.pop(0)()
+        except Exception as error:
+            if not goes_on_without("a module of actors", error):
+                raise
 
 
 @contextmanager

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-from ..importing import complete_imports, printing_aside, uncollected
+from ..importing import complete_imports, goes_on_without, printing_aside, uncollected
 
 with uncollected():
     import dramatiq
@@ -33,17 +33,14 @@ broker = build_broker()
 
 
 def _discover() -> None:
-    for module in pkgutil.walk_packages(__path__, f"{__name__}."):
-        _import(module.name)
+    for module in pkgutil.walk_packages(__path__, f"{__name__}.", onerror=lambda _: None):  # _import_or_report() has met the error
+        _import_or_report(module.name)
     if get_settings().actor_modules:
         # As `python -m` and `dramatiq` do, so that modules in the working directory can be named.
         if "" not in sys.path and "." not in sys.path:
             sys.path.insert(0, "")
         for name in get_settings().actor_modules:
-            if "/" in name:
-                _import_folder(at_home(Path(name)).resolve())
-            else:
-                _import(name)
+            _import_or_report(name)
 
 
 def _import_folder(folder: Path) -> None:
@@ -59,7 +56,21 @@ def _import_folder(folder: Path) -> None:
         )
     for module in pkgutil.iter_modules([str(folder)]):
         if not module.name.startswith("_"):
-            _import(f"{folder.name}.{module.name}")
+            _import_or_report(f"{folder.name}.{module.name}")
+
+
+def _import_or_report(name: str) -> None:
+    """Import a module or folder of actors; one that fails ends the program only if it needs all actors."""
+    try:
+        if "/" in name:
+            _import_folder(at_home(Path(name)).resolve())
+        else:
+            _import(name)
+    except WrongSettings:
+        raise
+    except Exception as error:
+        if not goes_on_without(name, error):
+            raise
 
 
 def _import(name: str) -> ModuleType:

@@ -15,7 +15,7 @@ from ...sql.database import Database
 from ...up.errors import UpError
 from ...up.parts import leftovers
 from ...up.parts.actor_loading import load_actors
-from ..shared.data_folder import data_option, data_words, join, open_folder, report
+from ..shared.data_folder import data_option, data_words, join, open_folder, report, warn_of_broken_actors
 
 
 @click.command()
@@ -60,6 +60,7 @@ def restore(*, file: Path, data: Path | None, yes: bool) -> None:
         manifest = restoring.verify(path)
         if not yes:
             click.confirm(f"Restore the database to {manifest.instant:%Y-%m-%d %H:%M:%S} UTC?", abort=True)
+        warn_of_broken_actors()
         load_actors()  # a cancel that the restore completes is an end with webhooks to notify
         done = restoring.restore(path, settings.effective_database_url, settings.effective_backup_dir, say=report)
     except BackupError as error:

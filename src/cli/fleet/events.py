@@ -32,7 +32,7 @@ def events(
     *, as_json: bool, types: str, actors: tuple[str, ...], queues: tuple[str, ...], since: float, no_follow: bool, data: Path | None
 ) -> None:
     """Print what changes in the fleet: jobs, errors, workers, schedules, pauses and alerts. Ctrl-C ends it."""
-    join(data)
+    join(data, needs_actors=False)
     from ...jobs.core.errors import JobsError
     from ...operations.fleet.fleet_events import Cursor, EventFilter, Journal
     from ...sql import database

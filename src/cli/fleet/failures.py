@@ -196,7 +196,7 @@ def purge_letters(name: str, /, *, yes: bool, data: Path | None) -> None:
 @contextmanager
 def _reading(data: Path | None) -> Iterator[Any]:
     """Open a read session on the data folder's database with the actors loaded; converts errors of src.jobs to UpError."""
-    join(data)
+    join(data, needs_actors=False)
     from ... import actors
     from ...jobs import JobsError
     from ...sql import database

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @data_option
 def forecast(*, queue: str, as_json: bool, data: Path | None, **change: str | None) -> None:
     """Forecast when the backlog of QUEUE is gone, now and after a change. Changes nothing."""
-    join(data)
+    join(data, needs_actors=False)
     from ... import actors
     from ...jobs import JobsError
     from ...operations.fleet import what_if_request

@@ -29,7 +29,7 @@ ROWS = 12
 @data_option
 def top(*, once: bool, every: float, data: Path | None) -> None:
     """Watch queues, running and finished jobs, and workers; Ctrl-C quits."""
-    join(data)
+    join(data, needs_actors=False)
     from rich.console import Console
     from rich.live import Live
 

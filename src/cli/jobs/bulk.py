@@ -28,7 +28,7 @@ def bulk(*, verb: str, query: str, yes: bool, count: int | None, dry_run: bool, 
 
     QUERY as in the console: 'state:dead actor:add created:today'; '' for all jobs.
     """
-    join(data)
+    join(data, needs_actors=False)
     from ... import actors
     from ...jobs import JobsError, search
     from ...jobs.search import QueryError

@@ -37,7 +37,7 @@ LINES = 1_000
 @data_option
 def job(*, id: str, only_log: bool, follows: bool, attempt: int | None, data: Path | None) -> None:
     """Print one job as JSON with its log. ID may be a unique prefix, or prefix…suffix as shown on pages."""
-    join(data)
+    join(data, needs_actors=False)
     if not only_log and (follows or attempt):
         raise UpError(f"Add --log: {COMMAND} job {id} --log{' -f' if follows else ''}{f' --attempt {attempt}' if attempt else ''}")
     if not only_log:

@@ -105,7 +105,7 @@ def edit(*, id: str, arguments: Sequence[str], data: Path | None, **asked: Any) 
 
 
 def _act(action: str, id: str, data: Path | None) -> None:
-    join(data)
+    join(data, needs_actors=False)
     from ... import actors
     from ...jobs import JobsError
     from ...operations.jobs.requests import job_actions

@@ -54,7 +54,7 @@ def _options(options: dict[str, str]) -> Callable[[Any], Any]:
 @data_option
 def schedules(*, data: Path | None) -> None:
     """List the schedules: status, name, timing, next tick."""
-    join(data)
+    join(data, needs_actors=False)
     from ...operations.schedules import schedule_documents as documents
     from ...schedules.rows import queries
     from ...schedules.rules import preview
@@ -117,7 +117,7 @@ def create(*, name: str, actor: str, arguments: Sequence[str], data: Path | None
         draft = fitted(replace(draft, args=args, kwargs=kwargs), actors.broker)
         return schedule_documents.document(editing.create(session, draft, by=_me()))
 
-    _print(_do(data, make))
+    _print(_do(data, make, needs_actors=True))
 
 
 @schedule.command("change")
@@ -143,7 +143,7 @@ def change(*, which: str, data: Path | None, **given: str | None) -> None:
         draft = schedule_request.read(said | {name: value or None for name, value in new.items()}).draft()
         return schedule_documents.document(editing.change(session, found.id, fitted(draft, actors.broker), by=_me()))
 
-    _print(_do(data, edit))
+    _print(_do(data, edit, needs_actors=True))
 
 
 def _acting(name: str, text: str) -> None:
@@ -201,7 +201,7 @@ def backfill(*, which: str, start: str, end: str, data: Path | None) -> None:
         found = queries.find(session, which)
         return backfilling.backfill(session, found.id, parse_instant(start), parse_instant(end), periodic.maker(actors.broker), by=_me())
 
-    backfilled = _do(data, do)
+    backfilled = _do(data, do, needs_actors=True)
     for each in backfilled.fired:
         click.echo(each.job_id)
     if backfilled.had_one:
@@ -214,7 +214,7 @@ def backfill(*, which: str, start: str, end: str, data: Path | None) -> None:
 @data_option
 def preview(*, number: int, data: Path | None, **given: str | None) -> None:
     """Preview the ticks of a rule; saves nothing."""
-    join(data)
+    join(data, needs_actors=False)
     from ...jobs import JobsError
     from ...operations.schedules import schedule_documents, schedule_request
 
@@ -229,9 +229,9 @@ def preview(*, number: int, data: Path | None, **given: str | None) -> None:
         click.echo(note)
 
 
-def _do(data: Path | None, do: Callable[[Any], Any]) -> Any:
+def _do(data: Path | None, do: Callable[[Any], Any], *, needs_actors: bool = False) -> Any:
     """Run the operation in one transaction and flush its messages to RabbitMQ."""
-    join(data)
+    join(data, needs_actors=needs_actors)
     from ... import actors
     from ...jobs import JobsError
     from ...sql import database

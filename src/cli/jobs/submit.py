@@ -73,7 +73,7 @@ def submit(
 @data_option
 def jobs(*, query: str, limit: int, data: Path | None) -> None:
     """List jobs; QUERY as in the console: state:dead actor:NAME created:today "text in arguments"."""
-    join(data)
+    join(data, needs_actors=False)
     from ... import actors
     from ...jobs import JobsError, search
     from ...jobs.search import QueryError

@@ -21,7 +21,7 @@ from ..shared.data_folder import data_option, join
 @data_option
 def workflows(*, limit: int, data: Path | None) -> None:
     """List workflows, newest first."""
-    join(data)
+    join(data, needs_actors=False)
     from ...jobs.control import workflows
     from ...sql import database
 
@@ -43,7 +43,7 @@ def workflow() -> None:
 @data_option
 def submit(*, file: Any, idempotency_key: str | None, data: Path | None) -> None:
     """Submit the workflow in the JSON FILE (- for standard input), in the format of POST /api/v1/workflows; print its id."""
-    with writing(data) as session:
+    with writing(data, needs_actors=True) as session:
         from ...jobs.core import values
         from ...operations.jobs.requests import job_request
         from ...operations.workflows.workflow_request import read_workflow
@@ -94,7 +94,7 @@ def cancel(*, id: str, data: Path | None) -> None:
 @data_option
 def rerun(*, id: str, step: str, data: Path | None) -> None:
     """Run a step and all that follow it again, as a new workflow; print its id."""
-    with writing(data) as session:
+    with writing(data, needs_actors=True) as session:
         from ...jobs.control import workflow_reruns
 
         receipt = workflow_reruns.rerun(session, id, step, by=operator().name)

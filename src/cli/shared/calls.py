@@ -29,9 +29,9 @@ def operator() -> Caller:
 
 
 @contextmanager
-def writing(data: Path | None) -> Iterator[Any]:
+def writing(data: Path | None, *, needs_actors: bool = False) -> Iterator[Any]:
     """Open a write session on the data folder's database with the actors loaded; converts errors of src.jobs to UpError."""
-    join(data)
+    join(data, needs_actors=needs_actors)
     from ... import actors
     from ...jobs import JobsError
     from ...sql import database

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from ...configuration.setting_sources import RUNNING_FIELDS
+from ...importing import go_on_without_broken_actors
 from ...settings import Settings
 from ...up.data.configuration import read_settings
 from ...up.data.data_folder import Folder
@@ -32,8 +33,12 @@ def open_folder(data: Path | None) -> tuple[Folder, Settings]:
     return folder, read_settings()
 
 
-def join(data: Path | None = None) -> Settings:
-    """Connect this process to the running Callboard of the data folder; start tracing, logging and the audit entry."""
+def join(data: Path | None = None, *, needs_actors: bool = True) -> Settings:
+    """Connect this process to the running Callboard of the data folder; start tracing, logging and the audit entry.
+
+    Without `needs_actors` the verb goes on without modules of actors that cannot be imported: it may be the one that an
+    operator needs because of them.
+    """
     from ...logs import configure_logs  # imported late: the supervisor does without
     from ...telemetry import tracing
 
@@ -41,6 +46,8 @@ def join(data: Path | None = None) -> Settings:
     tracing.start("command")
     configure_logs()  # to stderr: stdout is for scripts
     audit_hook.begin()
+    if not needs_actors:
+        warn_of_broken_actors()
     return settings
 
 
@@ -57,6 +64,18 @@ def enter(data: Path | None = None) -> Settings:
 def data_words(data: Path | None) -> str:
     """The --data option for later commands."""
     return f" --data {shlex.quote(str(data))}" if data else ""
+
+
+def warn_of_broken_actors() -> None:
+    """Let the verb go on without modules of actors that cannot be imported; print a warning for each."""
+    go_on_without_broken_actors(_warn)
+
+
+def _warn(module: str, error: Exception) -> None:
+    from ...operations.format.terminal_text import visible
+    from ...up.parts.actor_loading import warning
+
+    click.echo(visible(f"⚠ {warning(module, error)}"), err=True)
 
 
 def report(line: str) -> None:

@@ -10,6 +10,13 @@ from typing import Any
 MASK = "••••••"
 
 
+def hidden(arguments: Any) -> Any:
+    """Arguments with each value masked: those of an actor whose module cannot be imported may be secrets."""
+    if isinstance(arguments, dict):
+        return dict.fromkeys(arguments, MASK)
+    return [MASK] * len(arguments) if isinstance(arguments, list | tuple) else MASK
+
+
 def dump(document: Any, *, indent: int | None = None) -> str:
     """Serialise to valid JSON; NaN and infinities become null."""
     return json.dumps(finite(document), ensure_ascii=True, allow_nan=False, indent=indent)

@@ -13,6 +13,7 @@ from typing_extensions import TypedDict
 from ... import COMMAND
 from ...actor_schema.signature import Signature
 from ...formats.quantities import write_units
+from ...importing import lacks_actors
 from ...jobs.core.errors import JobsError, UnknownActor
 from ...jobs.core.states import State
 from ...schedules.rows.drafts import Draft
@@ -24,7 +25,7 @@ from ...schedules.rules.rules import Rule
 from ...sql.clock import now
 from ..format.document_fields import Args, Instant, Kwargs
 from ..format.instants import write_instant
-from ..format.json_documents import MASK
+from ..format.json_documents import MASK, hidden
 from ..jobs import actor_catalogue
 from ..people import permissions
 
@@ -289,7 +290,7 @@ def arguments(draft: Draft) -> tuple[list[Any], dict[str, Any]]:
     try:
         signature = Signature.of(actor_catalogue.find(draft.actor))
     except UnknownActor:
-        return draft.args, draft.kwargs
+        return (hidden(draft.args), hidden(draft.kwargs)) if lacks_actors() else (draft.args, draft.kwargs)
     names = signature.positional_names(len(draft.args))
     args = [MASK if index < len(names) and names[index] in signature.secrets else value for index, value in enumerate(draft.args)]
     return args, {name: MASK if signature.hides(name) else value for name, value in draft.kwargs.items()}

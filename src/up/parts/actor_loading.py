@@ -39,6 +39,12 @@ def loading_problem(error: BaseException) -> str | None:
     return _in_words(error) if is_loading else None
 
 
+def warning(module: str, error: Exception) -> str:
+    """The text for a program that goes on without a module."""
+    place = _place(error)
+    return f"Without {module}, which cannot be loaded: {type(error).__name__}: {error}" + (f"\n    at {place}" if place else "")
+
+
 def _in_words(error: BaseException) -> str:
     place, notes = _place(error), "".join(f" ({note})" for note in getattr(error, "__notes__", ()))
     text = f"The application cannot be loaded: {type(error).__name__}: {error}{'' if place else notes}\n"

@@ -10,6 +10,7 @@ from typing_extensions import TypedDict
 
 from .... import console
 from ....actor_schema.signature import Signature
+from ....importing import lacks_actors
 from ....jobs.control.waiting_reasons import LinkKind
 from ....jobs.core.errors import UnknownActor
 from ....jobs.core.models import Attempt, Job
@@ -17,7 +18,7 @@ from ....jobs.core.states import HeldFor, Outcome, Source, State
 from ....telemetry import tracing
 from ...format.document_fields import Args, Instant, Json, Kwargs, Next
 from ...format.instants import write_instant
-from ...format.json_documents import MASK
+from ...format.json_documents import MASK, hidden
 from .. import actor_catalogue, option_bodies
 from .job_context import JobContext
 
@@ -196,7 +197,7 @@ def arguments(job: Called) -> tuple[Any, Any]:
     try:
         signature = Signature.of(actor_catalogue.find(job.actor or ""))
     except UnknownActor:
-        return job.args, job.kwargs
+        return (hidden(job.args), hidden(job.kwargs)) if lacks_actors() else (job.args, job.kwargs)
     if not signature.secrets or not isinstance(job.args, list) or not isinstance(job.kwargs, Mapping):
         return job.args, job.kwargs
     positional = [MASK if name in signature.secrets else value for name, value in zip(names(job), job.args, strict=True)]
