@@ -145,8 +145,8 @@ def _broker(settings: Settings) -> Iterator[Finding]:
     missing = readiness.broker_missing(settings.broker_urls)
     yield Finding(
         missing is None,
-        f"broker {configuration.masked('broker_url', settings.broker_url)}{f': {missing}' if missing else ''}",
-        "Start it, or correct CALLBOARD_BROKER_URL." if missing else "",
+        missing or f"broker {configuration.masked('broker_url', settings.broker_url)}",
+        "Start it, or correct CALLBOARD_BROKER_URL." if missing and "CALLBOARD_BROKER_URL" not in missing else "",
     )
 
 

@@ -138,7 +138,8 @@ class Start:
             # Do not wait for it: jobs are accepted without it, and workers connect when it is back.
             missing = self._apart(f"{READINESS}:broker_missing", here.settings.broker_urls)
             if missing:
-                here.report(f"RabbitMQ cannot be reached: {missing}. Jobs are accepted and wait; workers connect when it is back")
+                until = " until then" if "CALLBOARD_BROKER_URL" in missing else "; workers connect when it is back"
+                here.report(f"{missing}. Jobs are accepted and wait{until}")
             return
         for left in reversed(range(PORT_TRIES)):
             try:

@@ -20,7 +20,7 @@ from dramatiq.broker import Consumer, MessageProxy
 from ...jobs.options.job_options import NORMAL_PRIORITY
 from ...logs import get_logger
 from ...sql.outages import is_outage, log_outage
-from ..core.connections import LONGEST_PAUSE, answered, pauses
+from ..core.connections import LONGEST_PAUSE, answered, parameters, pauses, refusal
 from ..core.lease import Lease
 from ..core.load import Load
 from ..core.log_throttle import LogThrottle
@@ -166,8 +166,9 @@ class QueueConsumer(Consumer):
             connection, channel = connect(self.queue, self._subscriptions.refusals)
         except CONNECTION_ERRORS as error:
             self._retry_at = time.monotonic() + next(self._pauses)
-            if times := self._causes.count(repr(error)):
-                log.warning("consumer_cannot_connect", queue=self.queue, detail=repr(error), times=times)
+            detail = refusal(error, parameters("")[0]) or repr(error)
+            if times := self._causes.count(detail):
+                log.warning("consumer_cannot_connect", queue=self.queue, detail=detail, times=times)
             return
         self._use(connection, channel)
 

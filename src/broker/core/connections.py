@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -68,10 +69,32 @@ def cannot_login(url: str) -> str | None:
         connection.channel()
         connection.close()
     except OSError as error:
-        return f"{one.host}:{one.port} does not answer ({error.strerror or error})"
+        return f"RabbitMQ at {one.host}:{one.port} does not answer ({error.strerror or error})"
     except pika.exceptions.AMQPError as error:
-        return f"{one.host}:{one.port} refuses the login ({error!r})"
+        return problem(error, one)
     return None
+
+
+def problem(error: BaseException, one: Any) -> str:
+    """The error of a connection with these parameters, with the cure for a login that is refused."""
+    said = str(error)
+    unanswered = f"does not answer ({said})" if said else "does not answer"
+    return f"RabbitMQ at {one.host}:{one.port} {refusal(error, one) or unanswered}"
+
+
+def refusal(error: BaseException, one: Any) -> str | None:
+    """How RabbitMQ refuses a login with these parameters, and the cure; None: it does not. Waiting repairs none of these."""
+    text = repr(error)  # also of an error that pika has wrapped
+    if "ProbableAuthenticationError" in text:
+        return f"refuses the user {one.credentials.username!r}: correct user and password in CALLBOARD_BROKER_URL"
+    if "ProbableAccessDeniedError" not in text:
+        return None
+    if "not found" in text:
+        return f"has no virtual host {one.virtual_host!r}: create it, or correct CALLBOARD_BROKER_URL"
+    if "refused for user" in text:
+        return f"refuses the user {one.credentials.username!r} its virtual host {one.virtual_host!r}: permit it, or correct CALLBOARD_BROKER_URL"
+    reason = re.search(r"NOT_ALLOWED - ([^'\"]+)", text)
+    return f"refuses the connection: {reason[1] if reason else 'see its log'}"
 
 
 def pauses() -> Iterator[float]:

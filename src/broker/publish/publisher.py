@@ -20,7 +20,7 @@ import pika.exceptions
 from ...jobs.core.envelopes import Envelope
 from ...logs import get_logger
 from ..core import topology
-from ..core.connections import LONGEST_PAUSE, parameters, pauses
+from ..core.connections import LONGEST_PAUSE, parameters, pauses, problem
 from ..core.log_throttle import LogThrottle
 from ..core.refusals import EVERY, Refusals
 from ..core.supervision import Progress, Supervised
@@ -60,6 +60,7 @@ class Publisher:
         self.is_blocked = False
         self.blocked_for = ""  # the resource that RabbitMQ is low on, in its words
         self._is_away = False  # the last attempt to connect failed
+        self.lost_because = ""  # why the last connection was lost, or could not be opened
         self._inbox: deque[Envelope] = deque()
         self._unconfirmed = Unconfirmed()
         self._declared = Declared()
@@ -94,6 +95,11 @@ class Publisher:
     def trouble(self) -> str:
         """Return the reason why this connection accepts no messages: `alarm: low on memory`, `away`, or ""."""
         return f"alarm: {self.blocked_for}" if self.is_blocked else "away" if self._is_away else ""
+
+    @property
+    def has_unsent(self) -> bool:
+        """True if envelopes have not been confirmed; a relay publishes those that a process leaves."""
+        return bool(self._inbox or self._unconfirmed)
 
     def close(self, timeout: float = 5.0) -> None:
         """Wait at most `timeout` seconds for outstanding confirms, then end the thread.
@@ -276,7 +282,7 @@ class Publisher:
         self._connection.ioloop.call_later(pause, self._open_channel)
 
     def _on_lost(self, connection: Any, reason: Any) -> None:
-        detail = str(reason) or type(reason).__name__
+        self.lost_because = detail = problem(reason, connection.params)
         if not self._closing.is_set() and (times := self._causes.count(detail)):
             log.warning("publisher_connection_lost", detail=detail, times=times)
         connection.ioloop.stop()

@@ -100,7 +100,6 @@ def requeue(*, name: str, data: Path | None) -> None:
 def purge(*, name: str, count: int | None, data: Path | None) -> None:
     """Cancel all waiting jobs of QUEUE as a background job; without --count, print their number. Running and held jobs are not affected."""
     with writing(data) as session:
-        from ... import actors
         from ...operations.fleet import override_requests
         from ...operations.jobs.requests import queue_purge
 
@@ -112,7 +111,6 @@ def purge(*, name: str, count: int | None, data: Path | None) -> None:
     if receipt is None:
         click.echo(f"no waiting jobs in {name}")
         return
-    actors.broker.close()  # flush the message to RabbitMQ; if that fails, the relay publishes the row
     click.echo(f"{receipt.id} cancels {waiting} waiting job{'' if waiting == 1 else 's'} in {name}")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from ...up.errors import UpError
-from ..shared.calls import operator, words
+from ..shared.calls import operator, sending, words
 from ..shared.data_folder import data_option, join
 from ..shared.seconds import Seconds
 from .follow import follow
@@ -29,7 +29,6 @@ def bulk(*, verb: str, query: str, yes: bool, count: int | None, dry_run: bool, 
     QUERY as in the console: 'state:dead actor:add created:today'; '' for all jobs.
     """
     join(data, needs_actors=False)
-    from ... import actors
     from ...jobs import JobsError, search
     from ...jobs.search import QueryError
     from ...operations.jobs.requests import bulk_request
@@ -47,14 +46,13 @@ def bulk(*, verb: str, query: str, yes: bool, count: int | None, dry_run: bool, 
             return
         if not yes and count is None:
             _confirm(verb, found.total)
-        with database.write() as session:
+        with sending(), database.write() as session:
             receipt = bulk_request.start(session, found.verb, asked, up_to=found.up_to, count=found.total, by=operator(), source="command")
     except QueryError as error:
         raise UpError(f"{error}\n{error.pointer}") from None
     except JobsError as error:
         raise UpError(words(error)) from None
     click.echo(receipt.id)
-    actors.broker.close()
     if waits:
         raise SystemExit(follow(receipt.id, timeout))
 

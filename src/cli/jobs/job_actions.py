@@ -12,7 +12,7 @@ from ...jobs.options.job_options import Place
 from ...up.errors import UpError
 from ..shared.actor_arguments import read_arguments
 from ..shared.actor_command import OfJob
-from ..shared.calls import find, state_of, words
+from ..shared.calls import find, sending, state_of, words
 from ..shared.data_folder import data_option, join
 from ..shared.option_flags import job_options
 
@@ -77,7 +77,6 @@ def edit(*, id: str, arguments: Sequence[str], data: Path | None, **asked: Any) 
     before ID: ./run edit --priority 9 ID --priority 5
     """
     join(data)
-    from ... import actors
     from ...actor_schema.signature import Signature
     from ...jobs import JobsError
     from ...jobs.control import edits
@@ -89,7 +88,7 @@ def edit(*, id: str, arguments: Sequence[str], data: Path | None, **asked: Any) 
     from ...sql import database
 
     try:
-        with database.write() as session:
+        with sending(), database.write() as session:
             found = find(session, id)
             if arguments:
                 signature = Signature.of(actor_catalogue.find(found.actor or ""))
@@ -101,20 +100,17 @@ def edit(*, id: str, arguments: Sequence[str], data: Path | None, **asked: Any) 
         click.echo(f"{moved.id}  {moved.state.value}")
     except JobsError as error:
         raise UpError(words(error)) from None
-    actors.broker.close()
 
 
 def _act(action: str, id: str, data: Path | None) -> None:
     join(data, needs_actors=False)
-    from ... import actors
     from ...jobs import JobsError
     from ...operations.jobs.requests import job_actions
     from ...sql import database
 
     try:
-        with database.write() as session:
+        with sending(), database.write() as session:
             moved = job_actions.act(session, find(session, id).id, action)
         click.echo(f"{moved.id}  {state_of(moved)}")
     except JobsError as error:
         raise UpError(words(error)) from None
-    actors.broker.close()

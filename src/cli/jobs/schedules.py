@@ -15,7 +15,7 @@ from ...up.errors import UpError
 from ..groups import Suggesting
 from ..shared.actor_arguments import arguments_of, read_arguments
 from ..shared.actor_command import OfActor
-from ..shared.calls import words
+from ..shared.calls import sending, words
 from ..shared.data_folder import data_option, join
 from ..shared.terminal_user import terminal_user
 
@@ -232,16 +232,14 @@ def preview(*, number: int, data: Path | None, **given: str | None) -> None:
 def _do(data: Path | None, do: Callable[[Any], Any], *, needs_actors: bool = False) -> Any:
     """Run the operation in one transaction and flush its messages to RabbitMQ."""
     join(data, needs_actors=needs_actors)
-    from ... import actors
     from ...jobs import JobsError
     from ...sql import database
 
     try:
-        with database.write() as session:
+        with sending(), database.write() as session:
             done = do(session)
     except (JobsError, ValueError) as error:
         raise UpError(words(error)) from None
-    actors.broker.close()
     return done
 
 

@@ -14,7 +14,7 @@ from ...jobs.options.job_options import Place
 from ...up.errors import UpError
 from ..shared.actor_arguments import arguments_of, call_of
 from ..shared.actor_command import OfActor, actors_like, values_like
-from ..shared.calls import operator, state_of, words
+from ..shared.calls import operator, sending, state_of, words
 from ..shared.data_folder import data_option, join
 from ..shared.option_flags import job_options
 from ..shared.seconds import Seconds
@@ -43,7 +43,6 @@ def submit(
     before ACTOR: ./run submit --timeout 60 ACTOR --timeout 5
     """
     join(data)
-    from ... import actors
     from ...jobs import JobsError, submit_many
     from ...jobs.core.errors import InvalidArguments
     from ...operations.jobs.requests import job_request
@@ -55,14 +54,14 @@ def submit(
         args, kwargs = call_of(known, arguments, by_position, by_name)
         wanted = read_job({"actor": actor, "args": args, "kwargs": kwargs, **asked}).request()
         submission = job_request.check(wanted, by=operator(), source="api")
-        with database.write() as session:
-            [receipt] = submit_many(session, [replace(submission, source="command")])
+        with sending():
+            with database.write() as session:
+                [receipt] = submit_many(session, [replace(submission, source="command")])
+            click.echo(receipt.id)
     except InvalidArguments as error:
         raise UpError(f"{words(error)}\n{COMMAND} submit {actor} --help describes each argument.") from None
     except (JobsError, ValueError) as error:
         raise UpError(words(error)) from None
-    click.echo(receipt.id)
-    actors.broker.close()  # flush the message to RabbitMQ; if that fails, the relay publishes the row
     if waits:
         raise SystemExit(follow(receipt.id, timeout))
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
+
 from ... import COMMAND
+from ...operations.format.terminal_text import visible
 from ...up.errors import UpError
 from .data_folder import join
 from .terminal_user import terminal_user
@@ -32,16 +36,28 @@ def operator() -> Caller:
 def writing(data: Path | None, *, needs_actors: bool = False) -> Iterator[Any]:
     """Open a write session on the data folder's database with the actors loaded; converts errors of src.jobs to UpError."""
     join(data, needs_actors=needs_actors)
-    from ... import actors
     from ...jobs import JobsError
     from ...sql import database
 
     try:
-        with database.write() as session:
+        with sending(), database.write() as session:
             yield session
     except JobsError as error:
         raise UpError(words(error)) from None
+
+
+@contextmanager
+def sending() -> Iterator[None]:
+    """Send the messages of the block to RabbitMQ, or say why they wait: their jobs are stored, and a relay sends them."""
+    from ... import actors
+    from ...broker.publish import publisher
+
+    logging.getLogger(publisher.__name__).setLevel(logging.ERROR)  # one sentence is enough
+    yield
     actors.broker.close()
+    mine = publisher.get_publisher()
+    if mine.has_unsent and mine.lost_because:
+        click.echo(visible(f"⚠ {mine.lost_because}. Jobs are stored, and are sent once RabbitMQ accepts them."), err=True)
 
 
 def words(error: Exception) -> str:

@@ -8,6 +8,7 @@ import urllib.request
 from dataclasses import asdict
 from pathlib import Path
 
+import pytest
 from sqlalchemy import inspect, text
 
 from src.broker.core.connections import cannot_login
@@ -19,11 +20,23 @@ def test_a_virtual_host_of_its_own_accepts_the_application(vhost: str) -> None:
     assert cannot_login(vhost) is None
 
 
-def test_a_wrong_password_is_refused_with_the_address(broker_node: BrokerNode) -> None:
-    refused = cannot_login(broker_node.amqp_url.replace(broker_node.password, "wrong"))
+@pytest.mark.parametrize(
+    ("part", "wrong", "cure"),
+    [
+        ("{password}", "wrong", "refuses the user 'callboard': correct user and password in CALLBOARD_BROKER_URL"),
+        ("callboard:", "guest:", "refuses the user 'guest': correct user and password in CALLBOARD_BROKER_URL"),
+        ("/{vhost}", "/nowhere", "has no virtual host 'nowhere': create it, or correct CALLBOARD_BROKER_URL"),
+        ("/{vhost}", "/admins", "refuses the user 'callboard' its virtual host 'admins': permit it, or correct CALLBOARD_BROKER_URL"),
+    ],
+)
+def test_a_login_that_is_refused_is_reported_with_the_cure(broker_node: BrokerNode, part: str, wrong: str, cure: str) -> None:
+    url = broker_node.amqp_url
+    broker_node.api("PUT", "/api/vhosts/admins", {})
+    given = part.format(password=broker_node.password, vhost=url.rpartition("/")[2])
 
-    assert refused is not None
-    assert f"127.0.0.1:{broker_node.ports.amqp} refuses the login" in refused
+    refused = cannot_login(wrong.join(url.rsplit(given, 1)))
+
+    assert refused == f"RabbitMQ at 127.0.0.1:{broker_node.ports.amqp} {cure}"
 
 
 def test_the_database_is_migrated_and_empty(database: Database) -> None:

@@ -32,3 +32,12 @@ def test_a_job_is_submitted_with_every_option_then_changed_run_cancelled_and_ret
 
 def test_a_job_without_a_priority_has_its_actors_own(terminal: Terminal) -> None:
     assert json.loads(terminal.run("job", terminal.run("submit", "add", "--x", "1", "--y", "2")))["priority"] == 5
+
+
+def test_a_broker_that_is_away_is_told_in_one_sentence(terminal: Terminal) -> None:
+    sentence = "⚠ RabbitMQ at 127.0.0.1:1 does not answer. Jobs are stored, and are sent once RabbitMQ accepts them.\n"
+
+    submitted = terminal.call("submit", "add", "--x", "1", "--y", "2")
+    assert submitted.stderr == sentence
+    terminal.run("cancel", submitted.stdout.strip())
+    assert terminal.call("retry", submitted.stdout.strip()).stderr == sentence
