@@ -6,6 +6,7 @@ import click
 
 from ...operations.format.terminal_text import visible
 from ...up.errors import UpError
+from ..jobs.follow import waiting_for
 from .options import without_counterpart
 from .running import run, say
 
@@ -58,7 +59,8 @@ def result(*, id: str, traceback: bool) -> None:
         click.echo(visible(job.traceback or ""))
         return
     try:
-        value = job.get()
+        with waiting_for(found):
+            value = job.get()
     except Exception as error:  # noqa: BLE001 - the task may have raised anything
         raise UpError(f"{type(error).__name__}: {error}") from None
     click.echo(visible(str(value)))

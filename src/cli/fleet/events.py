@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -45,18 +46,16 @@ def events(
     begin = now() - timedelta(seconds=since)
     with database.read() as session:
         journal = Journal(Cursor.present(session, since=begin))
-    while True:
-        with database.read() as session:
-            found = journal.look(session)
-        for event in found:
-            if filter.takes(event) and event.at >= begin:
-                click.echo(json.dumps(event.document(), ensure_ascii=False) if as_json else _line(event))
-        if no_follow:
-            return
-        try:
+    with suppress(KeyboardInterrupt):
+        while True:
+            with database.read() as session:
+                found = journal.look(session)
+            for event in found:
+                if filter.takes(event) and event.at >= begin:
+                    click.echo(json.dumps(event.document(), ensure_ascii=False) if as_json else _line(event))
+            if no_follow:
+                return
             time.sleep(LOOK_INTERVAL_S)  # poll interval; ends with Ctrl-C
-        except KeyboardInterrupt:
-            return
 
 
 def _line(event: FleetEvent) -> str:

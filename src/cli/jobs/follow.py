@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 LOOK = 0.2
 #: exit codes of a followed job: not succeeded, not finished in time
 UNSUCCESSFUL, NOT_OVER = 3, 4
+#: exit code after Ctrl-C, as shells have it
+INTERRUPTED = 130
 #: log lines per query
 LINES = 1_000
 
@@ -43,9 +47,20 @@ def job(*, id: str, only_log: bool, follows: bool, attempt: int | None, data: Pa
     if not only_log:
         click.echo(json.dumps(_with_log(id), indent=2, ensure_ascii=False))
     elif follows:
-        raise SystemExit(_follow_log(id, attempt))
+        with waiting_for(id):
+            raise SystemExit(_follow_log(id, attempt))
     else:
         _print_log(id, attempt, None)
+
+
+@contextmanager
+def waiting_for(id: str) -> Iterator[None]:
+    """On Ctrl-C in the block, say that the job goes on, and exit with the shell's code of an interrupt."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        click.echo(f"No longer waiting; the job goes on: {COMMAND} job {id}", err=True)
+        raise SystemExit(INTERRUPTED) from None
 
 
 def follow(id: str, timeout: float) -> int:
@@ -53,7 +68,7 @@ def follow(id: str, timeout: float) -> int:
     from ...jobs import State
 
     deadline = time.monotonic() + timeout
-    with shown() as show:
+    with waiting_for(id), shown() as show:
         while True:
             document = _document(id)
             show(document)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -39,11 +40,12 @@ def logs(*, role: str | None, count: int, follow: bool, data: Path | None) -> No
         for line in last_lines(path, count):
             click.echo(f"{name:<11}│ {line}")
     files = {name: LogFile(path) for name, path in chosen.items()}
-    while follow:
-        for name, file in files.items():
-            for line in file.new_lines():
-                click.echo(f"{name:<11}│ {readable(line)}")
-        time.sleep(0.3)  # poll interval; ends with Ctrl-C
+    with suppress(KeyboardInterrupt):
+        while follow:
+            for name, file in files.items():
+                for line in file.new_lines():
+                    click.echo(f"{name:<11}│ {readable(line)}")
+            time.sleep(0.3)  # poll interval; ends with Ctrl-C
 
 
 @click.command()

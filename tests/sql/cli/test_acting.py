@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import signal
+from pathlib import Path
 
 import pytest
 
+from tests.harness import fork_server
+from tests.harness.waiting import eventually
 from tests.sql.cli.conftest import Terminal
 
 
@@ -41,3 +45,30 @@ def test_a_broker_that_is_away_is_told_in_one_sentence(terminal: Terminal) -> No
     assert submitted.stderr == sentence
     terminal.run("cancel", submitted.stdout.strip())
     assert terminal.call("retry", submitted.stdout.strip()).stderr == sentence
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ("submit --wait add --x 1 --y 2", 130),
+        ("bulk cancel state:queued --yes --wait", 130),
+        ("events --since 60", 0),
+        ("logs -f", 0),
+    ],
+)
+def test_an_interrupt_ends_the_wait_and_not_the_job(terminal: Terminal, tmp_path: Path, line: str, code: int) -> None:
+    terminal.run("submit", "add", "--x", "1", "--y", "2")
+    out, err = tmp_path / "out", tmp_path / "err"
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "web.log").write_text("x\n")
+    child = fork_server.server().start(["-m", "src", *line.split()], terminal.environment, out=out, err=err)
+
+    eventually(lambda: "\nqueued" in f"\n{err.read_text()}" if code else out.read_text(), what="it waits")
+    child.send_signal(signal.SIGINT)
+
+    assert child.wait(10) == code, err.read_text()
+    assert "Aborted" not in err.read_text()
+    if code:
+        waited_for = out.read_text().strip()
+        assert err.read_text().endswith(f"No longer waiting; the job goes on: ./run job {waited_for}\n")
+        assert json.loads(terminal.run("job", waited_for))["state"] == "queued"
