@@ -83,7 +83,7 @@ DIFFERENCES: dict[str, Difference] = {
     **_refused("a job is shown under its task's name", "give the task a name=", "apply_async(shadow=)", "Task.shadow_name"),
     **_refused("pages show arguments unless the parameter is secret", "hint it as pydantic's SecretStr", "apply_async(argsrepr=)", "apply_async(kwargsrepr=)"),
     **_refused("a retry keeps the queue, limits and links of its job", "send a new task with apply_async", "retry(queue=)", "retry(options)"),
-    **_refused("an id is that of one job, which keeps its history and result: Celery would run the second call and replace the result", "leave task_id= out, or give each call its own, e.g. with the hour in it; a failed job runs again by `./run retry ID`", TAKEN_ID),
+    **_refused("an id is that of one job, which keeps its history and result: Celery would run the second call and replace the result", f"leave task_id= out, or give each call its own, e.g. with the hour in it; a failed job runs again by `{COMMAND} retry ID`", TAKEN_ID),
     **_refused("a job has one state, which its own attempt reports", "call update_state() of the running task", "update_state(task_id=)"),
     **_refused("progress is stored, not sent to the caller", "poll .state and .info", "AsyncResult.get(on_message=)", "AsyncResult.get(on_interval=)"),
     **_refused("a cancel is an exception in the task; the child process of a task with time_limit is killed", "leave signal= out", "revoke(signal=)"),
