@@ -56,6 +56,7 @@ def examine(data: Path | None) -> list[Finding]:
     try:
         if data is not None:
             os.environ["CALLBOARD_DATA_DIR"] = str(Path(os.environ.get("CALLBOARD_CALLED_FROM", "."), data))
+        os.environ.update(Folder(configuration.read_settings().data_dir).variables())
         settings = configuration.read_settings()
         findings += [
             Finding(False, complaint, "Correct the name in .env or the environment.") for complaint in configuration.unknown_variables()

@@ -8,7 +8,9 @@ from pathlib import Path
 import click
 
 from ... import COMMAND
-from ...settings import get_settings
+from ...configuration.kept_secrets import kept_secret
+from ...settings import get_settings, of_file
+from ...up.data.data_folder import Folder
 from ...up.errors import UpError
 from ...up.locations import PACKAGE, ROOT
 from ...up.parts.apart import Apart
@@ -18,8 +20,8 @@ from .up import Special, start
 FOLDER = ".callboard-demo"
 #: modules of the shop
 ACTORS = f"{PACKAGE}.demo.shop,{PACKAGE}.demo.shop_console"
-#: services that the demo must not share with another installation
-OWN = ("broker_url", "smtp_url")
+#: services and addresses that the demo must not share with another installation
+OWN = ("broker_url", "smtp_url", "public_url", "management_public_url")
 
 
 @click.command()
@@ -31,13 +33,34 @@ def demo(*, detached: bool, data: Path | None, port: int | None, logs: bool) -> 
     """Start a small shop with a week of history, beside a normal ./run up and without touching it."""
     folder = data or _usual_folder()
     path = Path(os.environ.get("CALLBOARD_CALLED_FROM", "."), folder).resolve()
-    os.environ["CALLBOARD_ACTORS"] = ACTORS
-    os.environ["CALLBOARD_DATABASE_URL"] = f"sqlite:///{path / 'callboard.db'}"
+    _keep_apart(Folder(path))
     hints = (
         f"try: {COMMAND} jobs --data {folder} state:dead   then Errors, and retry the declined cards",
         f"end: {COMMAND} down --data {folder}   delete: {COMMAND} reset --data {folder}",
     )
     start(detached=detached, data=folder, port=port, workers=1, watch=False, logs=logs, special=Special(_prepare, hints))
+
+
+def _keep_apart(folder: Folder) -> None:
+    """Keep the demo's variables in its folder: all commands on it use them. Raises UpError for the folder of another Callboard."""
+    if (folder.path / "up.lock").exists() and not folder.variables() and folder.read_state().actors != ACTORS:
+        raise UpError(f"{folder.path} is the data folder of another Callboard.\nGive the demo one of its own:  ./run demo --data {FOLDER}")
+    folder.prepare()
+    folder.keep_variables(own_variables(folder.path))
+
+
+def own_variables(path: Path) -> dict[str, str]:
+    """The variables that keep the demo in its folder, whatever another installation has set: its scheduler deletes files without a job."""
+    return {
+        "CALLBOARD_ACTORS": ACTORS,
+        "CALLBOARD_DATABASE_URL": of_file(path / "callboard.db"),
+        "CALLBOARD_RESULTS_DIR": str(path / "results"),
+        "CALLBOARD_UPLOADS_DIR": str(path / "uploads"),
+        "CALLBOARD_BACKUP_DIR": str(path / "backups"),
+        "CALLBOARD_SECRET_KEY": kept_secret(path / "secret_key"),
+        "CALLBOARD_METRICS_PORT": "0",  # else it could take the port that a monitoring system reads
+        "OTEL_SDK_DISABLED": "true",
+    }
 
 
 def _usual_folder() -> Path:

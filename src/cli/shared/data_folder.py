@@ -29,7 +29,7 @@ def open_folder(data: Path | None) -> tuple[Folder, Settings]:
         os.environ["CALLBOARD_DATA_DIR"] = str(Path(os.environ.get("CALLBOARD_CALLED_FROM", "."), data))
     settings = read_settings()
     folder = Folder(settings.data_dir)
-    os.environ["CALLBOARD_DATA_DIR"] = str(folder.path)
+    os.environ.update({"CALLBOARD_DATA_DIR": str(folder.path), **folder.variables()})
     return folder, read_settings()
 
 
@@ -52,11 +52,14 @@ def join(data: Path | None = None, *, needs_actors: bool = True) -> Settings:
 
 
 def enter(data: Path | None = None) -> Settings:
-    """The data folder's settings, with the addresses of its running processes unless others are configured."""
+    """The data folder's settings, with the addresses of its running processes unless others are configured.
+
+    A folder with variables of its own, as the demo's, uses only its own addresses.
+    """
     folder, settings = open_folder(data)
-    state = folder.read_state()
+    state, is_apart = folder.read_state(), bool(folder.variables())
     for name in (*RUNNING_FIELDS, *(("actors",) if state.supervised else ())):
-        if (value := getattr(state, name)) and name not in settings.model_fields_set:
+        if (value := getattr(state, name)) and (is_apart or name not in settings.model_fields_set):
             os.environ[f"CALLBOARD_{name.upper()}"] = value  # inherited by a program that replaces this one
     return read_settings()
 

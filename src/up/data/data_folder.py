@@ -11,6 +11,7 @@ import shlex
 import shutil
 import stat
 import tempfile
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import IO, Literal
@@ -156,6 +157,22 @@ class Folder:
         with open(draft, "x", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
             file.write(password + "\n")
         draft.replace(self.admin_password)
+
+    def keep_variables(self, variables: Mapping[str, str]) -> None:
+        """Keep environment variables that every command on this folder uses, whatever is set elsewhere."""
+        draft = self.path / f"variables.{secrets.token_hex(4)}"
+        with open(draft, "x", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
+            json.dump(dict(variables), file, indent=1)
+        draft.replace(self.path / "variables.json")
+
+    def variables(self) -> dict[str, str]:
+        """The variables that are kept; {}: none."""
+        try:
+            return {str(name): str(value) for name, value in json.loads((self.path / "variables.json").read_text()).items()}
+        except (FileNotFoundError, NotADirectoryError):
+            return {}
+        except PermissionError as error:
+            raise UpError(self._not_ours(error)) from None
 
     def node_ports(self) -> dict[str, int]:
         """Free ports for the private node: those of last time, else ports that other folders rarely choose."""
