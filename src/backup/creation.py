@@ -19,7 +19,7 @@ from ..sql.clock import now
 from ..sql.database import Database
 from . import postgresql, pruning, results, sqlite, uploads
 from .errors import BackupError
-from .files import Manifest, Store, backups, checksum, manifest_path, new_path, write_manifest
+from .files import SUFFIXES, Manifest, Store, backups, checksum, delete_drafts, manifest_path, new_path, write_manifest
 
 #: tables whose rows are counted, so that a restore can report what came back
 COUNTED = ("jobs", "attempts", "console_users", "user_accounts")
@@ -30,6 +30,7 @@ def make(database: Database, folder: Path, *, prefix: str = "callboard") -> tupl
     store: Store = "sqlite" if database.is_sqlite else "postgresql"
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        delete_drafts(folder)  # first: they may fill the disk
         made_at = now()
         path = new_path(folder, store, made_at, prefix=prefix)
         draft = path.with_name(path.name + ".part")
@@ -41,10 +42,12 @@ def make(database: Database, folder: Path, *, prefix: str = "callboard") -> tupl
 
 
 def prune(folder: Path) -> list[Path]:
-    """Delete the backups that the rule drops, and drafts of interrupted backups; return what was deleted."""
-    found = backups(folder)
-    stay = pruning.kept([instant for instant, _ in found])
-    gone = [path for instant, path in found if instant not in stay]
+    """Delete the backups that the rule drops, of each store by itself; return what was deleted."""
+    gone = []
+    for suffix in SUFFIXES.values():
+        found = [(instant, path) for instant, path in backups(folder) if path.name.endswith(suffix)]
+        stay = pruning.kept([instant for instant, _ in found])
+        gone += [path for instant, path in found if instant not in stay]
     for path in gone:
         manifest_path(path).unlink(missing_ok=True)  # first: a copy without a manifest does not count
         path.unlink(missing_ok=True)

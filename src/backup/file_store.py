@@ -8,16 +8,12 @@ from __future__ import annotations
 
 import os
 import shutil
-import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from .files import manifest_path, private
-
-#: seconds that a file without a list is kept: its backup may still be running
-GRACE_S = 24 * 3600.0
+from .files import is_left, manifest_path, private
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +54,12 @@ class Shelf:
         wanted: set[str] = set()
         for listed in folder.glob(f"*.{self.folder}"):
             backup = listed.with_suffix("")
-            if manifest_path(backup).exists() or _age(listed) < GRACE_S:
+            if manifest_path(backup).exists() or not is_left(listed):
                 wanted.update(listed.read_text().split())
             else:
                 listed.unlink(missing_ok=True)
         for file in (folder / self.folder).glob("*/*"):
-            if f"{file.parent.name}/{file.name}" not in wanted and _age(file) > GRACE_S:
+            if f"{file.parent.name}/{file.name}" not in wanted and is_left(file):
                 file.unlink(missing_ok=True)
                 with suppress(OSError):  # it still holds other files
                     file.parent.rmdir()
@@ -86,8 +82,3 @@ def _link(source: Path, target: Path) -> None:
         draft = target.with_name(target.name + ".part")
         shutil.copy2(source, draft)
         draft.replace(target)
-
-
-def _age(file: Path) -> float:
-    """Seconds since the file was added here: a link's content may be older."""
-    return time.time() - file.stat().st_ctime

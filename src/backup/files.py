@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -19,6 +20,12 @@ Store = Literal["sqlite", "postgresql"]
 SUFFIXES: dict[Store, str] = {"sqlite": ".sqlite.gz", "postgresql": ".pgdump"}
 _NAME = re.compile(r"callboard-(\d{8}T\d{6}Z)(-\d+)?(\.sqlite\.gz|\.pgdump)")
 _STAMP = "%Y%m%dT%H%M%SZ"
+#: files that a killed backup or restore leaves behind
+_DRAFT = re.compile(
+    r"(callboard|before-restore)-\d{8}T\d{6}Z(-\d+)?(\.sqlite\.gz|\.pgdump)(\.part(\.plain(-wal|-shm|-journal)?)?|\.draft|\.sql)"
+)
+#: seconds after which no running backup writes a file any more
+GRACE_S = 24 * 3600.0
 #: bytes read at a time
 CHUNK = 1 << 20
 
@@ -98,6 +105,21 @@ def _found(folder: Path) -> Iterator[tuple[datetime, Path]]:
         name = _NAME.fullmatch(path.name)
         if name and manifest_path(path).exists():
             yield datetime.strptime(name.group(1), _STAMP).replace(tzinfo=UTC), path
+
+
+def delete_drafts(folder: Path) -> None:
+    """Delete what killed backups left behind."""
+    for path in folder.iterdir():
+        if _DRAFT.fullmatch(path.name) and is_left(path):
+            path.unlink(missing_ok=True)
+
+
+def is_left(path: Path) -> bool:
+    """True if the file was added here so long ago that its backup cannot be running. The content of a link may be older."""
+    try:
+        return time.time() - path.stat().st_ctime > GRACE_S
+    except FileNotFoundError:  # it was deleted meanwhile
+        return False
 
 
 def private(path: str, flags: int) -> int:

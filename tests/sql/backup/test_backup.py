@@ -17,7 +17,7 @@ import pytest
 from sqlalchemy import func, select, text, update
 
 from src.actors.accounts import UserAccount
-from src.backup import creation, file_store, postgresql, restoring, sqlite
+from src.backup import creation, files, postgresql, restoring, sqlite
 from src.backup.errors import BackupError
 from src.backup.files import backups, manifest_path
 from src.jobs import State, Upload
@@ -272,7 +272,7 @@ def test_results_in_files_come_back_into_an_empty_folder_and_go_with_their_last_
     assert json.loads(result_files.read(names[0])) == "x"
     assert restored(database, path, folder).results == 1, "the one that was missing"
 
-    monkeypatch.setattr(file_store, "GRACE_S", -1.0)
+    monkeypatch.setattr(files, "GRACE_S", -1.0)
     for each in (path, again):
         creation.prune(folder)
         assert all((folder / "results" / name).exists() for name in names)
@@ -297,7 +297,7 @@ def test_files_of_jobs_come_back_with_a_backup(database: Database, folder: Path,
     assert (done.uploads, done.uploads_lost) == (1, 0)
     assert given.path.read_bytes() == b"given"
     assert not uploads.path(nobodys.id).exists()
-    monkeypatch.setattr(file_store, "GRACE_S", -1.0)
+    monkeypatch.setattr(files, "GRACE_S", -1.0)
     creation.prune(folder)
     assert len(list((folder / "uploads").rglob("file_*"))) == 1
     for each in (*folder.glob("before-restore-*.json"), manifest_path(path)):

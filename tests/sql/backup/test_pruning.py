@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from src.backup import creation, files
+from src.backup.files import manifest_path
 from src.backup.pruning import kept
+from src.sql.database import Database
 
 NOON = datetime(2026, 3, 18, 12, tzinfo=UTC)
 INSTANTS = st.lists(
@@ -47,3 +52,37 @@ def test_each_day_of_the_last_week_keeps_its_backup_when_every_new_one_prunes(in
         newest = max(instants)
         for day in {instant.date() for instant in instants if newest - instant < timedelta(days=7)}:
             assert any(instant.date() == day for instant in there)
+
+
+def test_backups_of_one_store_do_not_replace_those_of_the_other(tmp_path: Path) -> None:
+    dumps = [NOON - timedelta(days=day, hours=1) for day in range(7)]
+    for suffix, instants in ((".pgdump", dumps), (".sqlite.gz", [instant + timedelta(minutes=30) for instant in dumps])):
+        for instant in instants:
+            path = tmp_path / f"callboard-{instant:%Y%m%dT%H%M%SZ}{suffix}"
+            path.touch()
+            manifest_path(path).write_text("{}")
+
+    creation.prune(tmp_path)
+
+    assert len(list(tmp_path.glob("*.pgdump"))) == len(list(tmp_path.glob("*.sqlite.gz"))) == 7
+
+
+def test_drafts_of_killed_backups_and_restores_are_deleted_when_nothing_can_be_writing_them(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ends = (
+        "sqlite.gz.part", "sqlite.gz.part.plain", "sqlite.gz.part.plain-journal", "sqlite.gz.draft", "pgdump.part", "pgdump.draft", "pgdump.sql",
+    )  # fmt: skip
+    drafts = {
+        f"{prefix}-20260318T120000Z{number}.{end}" for prefix in ("callboard", "before-restore") for number in ("", "-2") for end in ends
+    }
+    others = {"mine.part", "callboard-20260318T120000Z.sqlite.gz.mine", "callboard.sql"}
+    for name in drafts | others:
+        (tmp_path / name).write_text("half")
+
+    creation.make(database, tmp_path)
+    assert drafts | others <= {path.name for path in tmp_path.iterdir()}, "another process may be writing them"
+
+    monkeypatch.setattr(files, "GRACE_S", -1.0)
+    creation.make(database, tmp_path)
+    assert {path.name for path in tmp_path.iterdir() if path.read_text(errors="replace") == "half"} == others
