@@ -5,3 +5,7 @@ from __future__ import annotations
 
 class BackupError(Exception):
     """Nothing was changed; the message says what to do."""
+
+
+class Damaged(BackupError):
+    """The file is not a whole SQLite database."""

@@ -14,9 +14,11 @@ from ..jobs.core.envelopes import leave_to_relay, publisher
 from ..jobs.leases import workers
 from ..jobs.upkeep.restoring import mark_restored
 from ..settings import get_settings, of_file
+from ..sql.clock import now
 from ..sql.database import Database
+from ..sql.outages import is_outage
 from . import creation, postgresql, results, sqlite, uploads
-from .errors import BackupError
+from .errors import BackupError, Damaged
 from .files import Manifest, checksum, manifest_path, read_manifest, store_of
 
 #: seconds in which the server has ended a connection that its client has closed
@@ -30,7 +32,7 @@ class Restored:
     """Summary of a restore."""
 
     manifest: Manifest
-    replaced: Path | None  # the backup of the replaced database
+    replaced: Path | None  # the backup of the replaced database, or its file if it was damaged
     running: int  # jobs that were running when the backup was made, now queued again
     results: int = 0  # result files restored with it
     results_lost: int = 0  # result files that are lost
@@ -49,9 +51,14 @@ def restore(path: Path, url: str, folder: Path, *, say: Callable[[str], None]) -
     try:
         if target.is_sqlite != (manifest.store == "sqlite"):
             raise BackupError(f"{path.name} is a backup of {manifest.store}, but CALLBOARD_DATABASE_URL names another kind of database.")
-        replaced = _keep_present(target, folder, say)
+        aside = None
+        try:
+            replaced = _keep_present(target, folder, say)
+        except Damaged as error:
+            replaced = aside = _name_aside(Path(str(target.url.database)))
+            say(f"{error}. Its files are kept as {aside}")
         say(f"Restoring {path.name}: the database as it was at {manifest.instant:%Y-%m-%d %H:%M:%S} UTC")
-        running = (_into_sqlite if target.is_sqlite else _into_postgresql)(target, path, manifest)
+        running = _into_sqlite(target, path, manifest, aside) if target.is_sqlite else _into_postgresql(target, path, manifest)
         files = (*results.put_back(target, path), *uploads.put_back(target, path))
     finally:
         target.engine.dispose()
@@ -73,7 +80,7 @@ def verify(path: Path) -> Manifest:
 
 
 def _keep_present(target: Database, folder: Path, say: Callable[[str], None]) -> Path | None:
-    """Back up the database to be replaced, after checking that it is not in use; None: it was empty."""
+    """Back up the database to be replaced, after checking that it is not in use; None: it was empty. Raises Damaged."""
     if target.is_sqlite and not Path(target.url.database or "").exists():
         return None
     try:
@@ -81,11 +88,21 @@ def _keep_present(target: Database, folder: Path, say: Callable[[str], None]) ->
             if migrations.revision(session.connection()) is None:
                 return None
         _refuse_if_used(target)
-    except SQLAlchemyError as error:
-        raise BackupError(f"The database cannot be read: {getattr(error, 'orig', None) or error}") from None
-    kept, _ = creation.make(target, folder, prefix=REPLACED)
+        kept, _ = creation.make(target, folder, prefix=REPLACED)
+    except (SQLAlchemyError, Damaged) as error:
+        cause = getattr(error, "orig", None) or error
+        if target.is_sqlite and not is_outage(error):
+            target.engine.dispose()  # our own connections must not count
+            sqlite.refuse_if_open(Path(str(target.url.database)))
+            raise Damaged(f"The present database cannot be copied: {cause}") from None
+        raise BackupError(f"The database cannot be read: {cause}") from None
     say(f"The present database is saved in {kept}")
     return kept
+
+
+def _name_aside(database: Path) -> Path:
+    """An unused name for a damaged database, beside it: a rename needs no room."""
+    return database.with_name(f"{database.name}.damaged-{now():%Y%m%dT%H%M%S.%fZ}")
 
 
 def _refuse_if_used(target: Database) -> None:
@@ -106,7 +123,7 @@ def _others(target: Database) -> int:
     return found
 
 
-def _into_sqlite(target: Database, path: Path, manifest: Manifest) -> int:
+def _into_sqlite(target: Database, path: Path, manifest: Manifest, aside: Path | None) -> int:
     assert target.url.database is not None
     place = Path(target.url.database)
     place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -115,6 +132,8 @@ def _into_sqlite(target: Database, path: Path, manifest: Manifest) -> int:
         sqlite.unpack(path, prepared)
         running = _make_usable(of_file(prepared), path, manifest)
         target.engine.dispose()
+        if aside is not None:
+            sqlite.set_aside(place, aside)
         sqlite.replace(place, prepared)
     finally:
         for end in ("", "-wal", "-shm", "-journal"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import gzip
 import hashlib
 import sqlite3
@@ -9,11 +10,14 @@ from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
-from .errors import BackupError
+from ..sql.outages import is_outage
+from .errors import BackupError, Damaged
 from .files import CHUNK, private
 
 #: seconds that a restore waits for a last writer
 BUSY_TIMEOUT_S = 10.0
+#: the byte of the -shm file that each connection in WAL mode keeps locked; https://sqlite.org/walformat.html
+_HELD_BYTE = 128
 
 
 def copy(database: Path, target: Path) -> Path:
@@ -24,21 +28,26 @@ def copy(database: Path, target: Path) -> Path:
         pass
     # In one step: page by page, it would restart at every write, and never finish under load.
     with closing(sqlite3.connect(f"file:{quote(str(database))}?mode=ro", uri=True)) as source, closing(sqlite3.connect(plain)) as snapshot:
-        source.backup(snapshot)
-        snapshot.execute("PRAGMA journal_mode=DELETE")  # so that the copy is a single file
-    check(plain)
+        try:
+            source.backup(snapshot)
+            snapshot.execute("PRAGMA journal_mode=DELETE")  # so that the copy is a single file
+        except sqlite3.DatabaseError as error:
+            if is_outage(error):
+                raise BackupError(f"{database} cannot be copied: {error}") from None
+            raise Damaged(f"{database} is damaged: {error}") from None
+    check(plain, name=database)
     return plain
 
 
-def check(database: Path) -> None:
-    """Read every page and index; raises BackupError."""
+def check(database: Path, *, name: Path | None = None) -> None:
+    """Read every page and index; raises Damaged. `name`: the file to name in the error."""
     try:
         with closing(sqlite3.connect(database)) as connection:
             found = connection.execute("PRAGMA integrity_check(5)").fetchall()
     except sqlite3.DatabaseError as error:
-        raise BackupError(f"{database} is not a complete SQLite database: {error}") from None
+        raise Damaged(f"{name or database} is not a complete SQLite database: {error}") from None
     if found != [("ok",)]:
-        raise BackupError(f"{database} is damaged: {found[0][0]}")
+        raise Damaged(f"{name or database} is damaged: {found[0][0]}")
 
 
 def compress(plain: Path, target: Path) -> None:
@@ -80,3 +89,23 @@ def replace(database: Path, prepared: Path) -> None:
             target.execute("PRAGMA journal_mode=WAL")
         except sqlite3.OperationalError as error:
             raise BackupError(f"{database} is in use ({error}): stop everything that uses it first.") from None
+
+
+def set_aside(database: Path, name: Path) -> None:
+    """Rename a damaged database and its log, for a later rescue. Refused while it is in use."""
+    refuse_if_open(database)
+    for end in ("-wal", "-shm", "-journal", ""):
+        file = database.with_name(database.name + end)
+        if file.exists():
+            file.rename(name.with_name(name.name + end))
+
+
+def refuse_if_open(database: Path) -> None:
+    """Raise BackupError if another process has the database open. Asks its lock: a damaged database cannot be asked."""
+    try:
+        with open(f"{database}-shm", "r+b") as shared:
+            fcntl.lockf(shared, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _HELD_BYTE)
+    except FileNotFoundError:
+        return
+    except BlockingIOError:
+        raise BackupError(f"{database} is in use: stop everything that uses it first.") from None
