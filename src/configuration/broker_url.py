@@ -6,7 +6,7 @@ import ast
 import ssl
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
-from .url_checks import ENCODE, NO, YES, is_host, readable_file
+from .url_checks import ENCODE, NO, YES, is_host, readable_file, shown
 
 #: schemes, also those of other clients
 _SCHEMES = {"amqp": "amqp", "pyamqp": "amqp", "librabbitmq": "amqp", "rabbitmq": "amqp", "amqps": "amqps", "pyamqps": "amqps"}
@@ -71,7 +71,7 @@ def _query(text: str, scheme: str) -> tuple[str, str]:
         elif name == "ssl_options":
             kept[name] = _tls_options(value)
         elif name not in _OWN and (name, value) != ("verify", "verify_peer"):
-            raise ValueError(f"has the unknown parameter {name!r:.40}: take it out")
+            raise ValueError(f"has the unknown parameter {shown(name, text)!r}: take it out")
     if tls:
         if ("certfile" in tls) != ("keyfile" in tls):
             raise ValueError("has one of certfile and keyfile, and needs both")

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
-from .url_checks import NO, YES
+from .url_checks import NO, YES, shown
 
 #: user and password, hosts, and the rest of a PostgreSQL URL; SQLAlchemy accepts several hosts in the query only
 _POSTGRESQL = re.compile(
@@ -60,7 +60,7 @@ def _with_known_parameters(url: URL) -> URL:
         if name in ("schema", "currentSchema", "search_path"):
             raise ValueError(f"has the parameter {name}, which PostgreSQL does not know: name the schema in CALLBOARD_DATABASE_SCHEMA")
         if name not in known:
-            raise ValueError(f"has the parameter {name:.40}, which PostgreSQL does not know: take it out")
+            raise ValueError(f"has the parameter {shown(name, str(dict(url.query)))}, which PostgreSQL does not know: take it out")
         if name in _VALUES and given not in _VALUES[name]:
             raise ValueError(f"has {name}={given:.40}, which must be one of {', '.join(_VALUES[name])}")
         if name in _NUMBERS and not given.isdecimal():

@@ -17,7 +17,7 @@ from pydantic import BeforeValidator
 
 from ..formats.quantities import parse_units
 from . import broker_url
-from .url_checks import ENCODE, NO, YES, is_host, readable_file
+from .url_checks import ENCODE, NO, YES, is_host, readable_file, shown
 
 _RATE = re.compile(
     r"\s*0*[1-9]\d{0,8}\s*(?:/|per\b)\s*(?:[1-9]\d{0,5})?\s*(?:s|sec|seconds?|m|min|minutes?|h|hours?|d|days?)\s*", re.IGNORECASE
@@ -122,7 +122,9 @@ def mail_server(text: str) -> str:
             readable_file(name, value)
         elif not _is_mail_option(parts.scheme, name, value):
             options = "?timeout=SECONDS, ca=FILE, verify=no, ehlo=NAME and, for smtp://, tls=off"
-            raise ValueError(f"has {name}={value:.40} after the `?`, where {options} may stand")
+            is_known = name in ("timeout", "verify", "tls", "ehlo")  # else the value may be a password
+            given = f"{name}={value:.40}" if is_known else shown(name, parts.query)
+            raise ValueError(f"has {given} after the `?`, where {options} may stand")
     return text
 
 

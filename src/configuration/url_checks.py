@@ -25,3 +25,8 @@ def readable_file(name: str, file: str) -> str:
     if not os.access(file, os.R_OK) or os.path.isdir(file):
         raise ValueError(f"has {name}={file:.200}, which cannot be read as a file here")
     return file
+
+
+def shown(name: str, query: str) -> str:
+    """The name of a wrong parameter, for a message. With an @ the query is the rest of a password that has an unencoded `?`."""
+    return "…" if "@" in query else f"{name:.40}"

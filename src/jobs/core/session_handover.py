@@ -10,6 +10,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, scoped_session
 
+from ...configuration.kept_secrets import masked
 from ...settings import get_settings
 from ...sql.database import READ_ONLY, get_database
 from ...sql.engines import FINDS_TABLES
@@ -106,7 +107,7 @@ def _search_path(session: Session, connection: Connection, schema: str) -> Itera
 
 
 def _problem(connection: Connection, error: DBAPIError) -> str | None:
-    original, there = error.orig, connection.engine.url.render_as_string()
+    original, there = error.orig, masked("database_url", connection.engine.url.render_as_string())
     state, words = getattr(original, "sqlstate", None), str(original)
     if state in _NO_TABLES or words.startswith(("no such table", "no such column", "table jobs has no column")):
         schema = get_settings().database_schema
@@ -124,4 +125,4 @@ def _problem(connection: Connection, error: DBAPIError) -> str | None:
 
 def _ours() -> str:
     schema = get_settings().database_schema
-    return get_database().url.render_as_string() + (f", schema {schema}" if schema else "")
+    return masked("database_url", get_database().url.render_as_string()) + (f", schema {schema}" if schema else "")
