@@ -71,11 +71,10 @@ def of_argument(name: str, value: str, place: Place) -> ColumnElement[bool]:
 
 def of_text(value: str, place: Place) -> ColumnElement[bool]:
     """Condition: the job matches plain words, in the prefix of its id, its actor's name or its arguments."""
-    if re.fullmatch(r"[0-9a-f]{8}[0-9a-f-]*", value):
-        return or_(_of_id(value, place), texts.contains(value, place))
     if len(value) < texts.SHORTEST:
         raise ValueError(f"give at least {texts.SHORTEST} characters to search for")
-    return texts.contains(value, place)
+    found = texts.contains(json.dumps(value, ensure_ascii=False)[1:-1], place)  # as the arguments are stored
+    return or_(_of_id(value, place), found) if re.fullmatch(r"[0-9a-f]{8}[0-9a-f-]*", value) else found
 
 
 def _of_state(value: str, place: Place) -> ColumnElement[bool]:

@@ -11,6 +11,11 @@ from ..core.errors import JobsError
 LONGEST = 2_000
 #: characters that no store holds: a NUL, and a lone surrogate, which JSON allows
 _NO_TEXT = re.compile(r"[\x00\ud800-\udfff]")
+#: characters that a backslash stands before within quotation marks; before any other it is a backslash
+_ESCAPES = {'"': '"', "\\": "\\", "n": "\n", "r": "\r"}
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"?', re.DOTALL)
+_BREAKS = {"\n": r"\n", "\r": r"\r"}
+_BREAK = re.compile(r"\\.|[\r\n]", re.DOTALL)
 _NAME = re.compile(r"(-?)([a-z][a-z_]*(?:\.[^\s:\",]+)?):")
 
 
@@ -65,7 +70,18 @@ def quote(value: str) -> str:
     if value and not re.search(r"[\s\",:]", value) and not value.startswith("-"):
         return value
     escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
+    return on_one_line(f'"{escaped}"')
+
+
+def on_one_line(text: str) -> str:
+    """Return a query as an input can hold it: line breaks within quotation marks are escaped, others are blanks."""
+    text = _QUOTED.sub(lambda quoted: _BREAK.sub(_escaped_break, quoted[0]), text)
+    return re.sub(r"\r\n?|\n", " ", text)
+
+
+def _escaped_break(found: re.Match[str]) -> str:
+    before, character = found[0][:-1], found[0][-1]
+    return found[0] if character not in _BREAKS else before * 2 + _BREAKS[character]
 
 
 def _term(text: str, start: int) -> Term:
@@ -89,9 +105,9 @@ def _values(text: str, position: int, *, lists: bool) -> tuple[list[str], int]:
         if opened is not None:
             if character == '"':
                 opened = None
-            elif character == "\\" and position + 1 < len(text):
+            elif character == "\\" and text[position + 1 : position + 2] in _ESCAPES:
                 position += 1
-                values[-1] += text[position]
+                values[-1] += _ESCAPES[text[position]]
             else:
                 values[-1] += character
         elif character == '"':

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, func, not_, or_, select
 from ..core.models import Job
 from ..core.states import State
 from .fields import FAILED, FIELDS, of_argument, of_text, states_of
-from .grammar import Term, quote, split
+from .grammar import Term, on_one_line, quote, split
 from .texts import Place
 from .values import Span, instants
 
@@ -104,7 +104,7 @@ class Query:
 
 def parse(text: str, place: Place | None = None) -> Query:
     """Parse a query; raises QueryError. With a place its values are checked too."""
-    text = " ".join(text.splitlines()).strip()
+    text = on_one_line(text).strip()
     terms = split(text)
     for term in terms:
         if term.name and not term.name.startswith(ARGUMENT) and term.name not in FIELDS:

@@ -15,6 +15,7 @@ from src.jobs.core.models import Attempt, Job, Worker
 from src.jobs.core.states import Outcome, State
 from src.jobs.search import QueryError, extent, texts
 from src.jobs.search.facets import facets
+from src.jobs.search.grammar import quote
 from src.jobs.upkeep import retention
 from src.sql.clock import now
 from src.sql.database import Database, read, write
@@ -107,6 +108,18 @@ def test_arguments_are_searched_before_and_after_their_texts_are_written(databas
         assert texts.write_new(session) == 0
     for text, ids in wanted.items():
         assert found(text) == ids, f"{text} after"
+
+
+def test_a_word_is_found_whatever_characters_json_escapes_in_it(database: Database) -> None:
+    values = ['say "hi" now', "C:\\temp\\foo", "two\nlines", "tab\there", "ends with back\\", "100% a_b\\c", "two\r\nother"]
+    jobs = {value: made(database, value) for value in values}
+    for _ in range(2):
+        for value, job in jobs.items():
+            assert found(quote(value)) == found(f"arg.x:{quote(value)}") == {job}, value
+            assert found(f"-{quote(value)}") == set(jobs.values()) - {job}, value
+        assert found(r"-C:\temp") == set(jobs.values()) - {jobs[values[1]]}
+        with write() as session:
+            texts.write_new(session)
 
 
 def test_secrets_and_arguments_of_unknown_actors_are_never_searched(database: Database) -> None:

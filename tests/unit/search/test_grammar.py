@@ -24,6 +24,10 @@ def cut(text: str) -> list[tuple[str, tuple[str, ...], bool]]:
         ('-"New York"', [("", ("New York",), True)]),
         ('user:"a b",c', [("user", ("a b", "c"), False)]),
         (r'key:"say \"x, y\""', [("key", ('say "x, y"',), False)]),
+        (
+            r'"C:\Program Files" "\\n" "two\nlines" C:\new',
+            [("", (text,), False) for text in ("C:\\Program Files", "\\n", "two\nlines", "C:\\new")],
+        ),
         ("arg.total:100", [("arg.total", ("100",), False)]),
         ("a,b", [("", ("a,b",), False)]),
         ("- x", [("", ("-",), False), ("", ("x",), False)]),
@@ -38,6 +42,20 @@ def test_a_text_is_cut_into_terms(text: str, terms: list[tuple[str, tuple[str, .
 def test_a_quoted_value_is_read_as_it_is(value: str) -> None:
     if not value.startswith("-") or " " in value:
         assert cut(f"user:{quote(value)}") == [("user", (value,), False)]
+        assert not set("\r\n") & set(quote(value)), "an input would drop it"
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("state:dead\r\nactor:add\n", "state:dead actor:add"),
+        ('"two\nlines" -"a\r\nb"\nword', r'"two\nlines" -"a\r\nb" word'),
+        ('"a\\\nb \\\\\n"', r'"a\\\nb \\\n"'),
+    ],
+)
+def test_a_query_is_kept_on_one_line(text: str, line: str) -> None:
+    assert parse(text).text == line
+    assert cut(parse(text).text) == cut(text)
 
 
 @given(st.text(max_size=60))
