@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import func, or_, select
@@ -17,6 +17,7 @@ from ..core.models import Job
 from ..core.states import State
 from ..core.workflow_models import End, Fate, StoredEdge, StoredStep, StoredWorkflow, When
 from ..finish import ending
+from ..read import run_times
 from ..workflows import steps as workflow_steps
 from . import actions
 
@@ -45,6 +46,11 @@ class StepFound:
     progress_done: int | None = None
     progress_total: int | None = None
     rerun_of: str | None = None  # id of the job that it re-runs
+    ran: timedelta | None = None  # its newest attempt, which has ended
+
+    def run_time(self, present: datetime) -> timedelta | None:
+        """The duration of its newest attempt, so far if it is running."""
+        return present - self.started_at if self.state is State.RUNNING and self.started_at is not None else self.ran
 
     @property
     def share(self) -> float | None:
@@ -111,7 +117,8 @@ def find(session: Session, id: str) -> Found | None:
     statement = select(StoredStep, Job).join(Job, Job.seq == StoredStep.job_seq).where(StoredStep.workflow_seq == workflow.seq)
     rows = session.execute(statement.order_by(StoredStep.job_seq).execution_options(populate_existing=True)).all()
     names = {step.job_seq: step.name for step, _ in rows}
-    steps = [_found(step, job) for step, job in rows]
+    ran = run_times.of(session, [job for _, job in rows])
+    steps = [_found(step, job, ran.get(job.seq)) for step, job in rows]
     state = _state(Counter((step.state, step.fate) for step in steps))
     ends = [step.finished_at for step in steps if step.finished_at is not None]
     finished_at = max(ends, default=workflow.created_at) if len(ends) == len(steps) else None
@@ -196,11 +203,11 @@ def _edges(session: Session, workflow_seq: int, names: dict[int, str]) -> list[E
     ]
 
 
-def _found(step: StoredStep, job: Job) -> StepFound:
+def _found(step: StoredStep, job: Job, ran: timedelta | None) -> StepFound:
     return StepFound(
         name=step.name, job_id=job.id, actor=job.actor or "", state=job.state, reason=job.reason, when=step.runs_on, fate=step.fate, args=job.args,
         kwargs=job.kwargs, result=job.result, error=job.error, attempt=job.attempt, released_at=step.released_at, started_at=job.started_at,
-        finished_at=job.finished_at, progress_done=job.progress_done, progress_total=job.progress_total, rerun_of=job.rerun_of,
+        finished_at=job.finished_at, progress_done=job.progress_done, progress_total=job.progress_total, rerun_of=job.rerun_of, ran=ran,
     )  # fmt: skip
 
 

@@ -14,10 +14,11 @@ from typing import Any, Literal
 from sqlalchemy.orm import Session
 
 from ...sql.statements import STORES, plain, run
-from ..core.states import State
+from ..core.states import State, listed
 from . import histograms
 from .histograms import Histogram
 from .models import ALL
+from .run_times import OF_ATTEMPTS
 from .spans import MINUTE_US, SPANS, Ends, divided, minute_of, span_of
 
 _STATES = {state.value: state for state in State}
@@ -27,8 +28,11 @@ UNKNOWN = "?"
 #: from when a job's newest attempt could have started, to its start; unknown after an operator's retry
 WAIT_US = """CASE WHEN due_at > created_at AND due_at <= started_at THEN #(started_at) - #(due_at)
     WHEN attempt = 1 AND started_at >= created_at THEN #(started_at) - #(created_at) END"""
-#: duration of its newest attempt
-RUN_US = "CASE WHEN finished_at >= started_at THEN #(finished_at) - #(started_at) END"
+#: duration of its newest attempt, unless that was lost; a job that ended while it waited is looked up
+RUN_US = f"""CASE WHEN started_at IS NULL THEN NULL
+    WHEN state IN {listed(*OF_ATTEMPTS)} THEN CASE WHEN finished_at >= started_at THEN #(finished_at) - #(started_at) END
+    ELSE (SELECT #(ran.finished_at) - #(ran.started_at) FROM attempts AS ran
+        WHERE ran.job_seq = jobs.seq AND ran.number = jobs.attempt AND ran.finished_at >= ran.started_at) END"""
 _COUNTED = """
     SELECT (minute - :first) / :step, {name}, state, {sums} FROM {table}
     WHERE span = :span AND minute >= :begin AND minute < :end {only} {grouped}

@@ -20,6 +20,7 @@ from ..core.models import Attempt, Job, Worker
 from ..core.states import Source, State
 from ..core.workflow_models import StoredWorkflow
 from ..read.queries import NOT_SUCCEEDED
+from ..read.run_times import OF_ATTEMPTS
 from . import texts
 from .texts import Place
 from .values import duration, escaped, instants, like, microseconds, span, whole_number
@@ -143,13 +144,19 @@ def _of_workflow(value: str, _: Place) -> ColumnElement[bool]:
 
 
 def _of_duration(value: str, place: Place) -> ColumnElement[bool]:
+    def between(started: Any, ended: Any) -> Any:
+        return microseconds(ended, is_sqlite=place.is_sqlite) - microseconds(started, is_sqlite=place.is_sqlite)
+
     present = literal(to_microseconds(now()), BigInteger)
-    ended = case(
-        (Job.finished_at.is_not(None), microseconds(Job.finished_at, is_sqlite=place.is_sqlite)),
-        (Job.state == State.RUNNING, present),
+    newest = select(between(Attempt.started_at, Attempt.finished_at)).where(Attempt.job_seq == Job.seq, Attempt.number == Job.attempt)
+    ran = case(
+        (Job.state == State.RUNNING, present - microseconds(Job.started_at, is_sqlite=place.is_sqlite)),
+        (and_(Job.state.in_(OF_ATTEMPTS), Job.started_at.is_not(None)), between(Job.started_at, Job.finished_at)),
+        # One index lookup, for few of the searched jobs.
+        (Job.attempt > 0, newest.correlate(Job).scalar_subquery()),
         else_=None,
     )
-    return _longer(ended - microseconds(Job.started_at, is_sqlite=place.is_sqlite), value)
+    return _longer(ran, value)
 
 
 def _of_wait(value: str, place: Place) -> ColumnElement[bool]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import func, select
@@ -14,6 +14,7 @@ from ... import COMMAND
 from ...jobs.core.guards import guarded
 from ...jobs.core.models import Job
 from ...jobs.core.states import State
+from ...jobs.read import run_times
 from ...sql.columns import to_microseconds
 from ...sql.direct import Direct
 from ...sql.statements import Single
@@ -46,6 +47,7 @@ class Run:
     finished_at: datetime | None
     error: str | None
     job_state: State | None
+    ran: timedelta | None  # its newest attempt, which has ended
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +123,8 @@ def history(session: Session, id: int, *, states: Collection[TickState] = (), be
     if before is not None:
         statement = statement.where(Tick.scheduled_for < before)
     found = session.execute(statement.order_by(Tick.scheduled_for.desc()).limit(limit + 1)).all()
-    runs = [_run(tick, job) for tick, job in found[:limit]]
+    ran = run_times.of(session, [job for _, job in found[:limit] if job is not None])
+    runs = [_run(tick, job, ran) for tick, job in found[:limit]]
     return History(runs, runs[-1].tick.scheduled_for if len(found) > limit else None)
 
 
@@ -170,8 +173,8 @@ def changed_lately(session: Session, *, since: datetime, until: datetime, limit:
     return [(schedule, change) for schedule, change in found]
 
 
-def _run(tick: Tick, job: Any) -> Run:
+def _run(tick: Tick, job: Any, ran: Mapping[int, timedelta]) -> Run:
     if job is None:
-        return Run(tick, tick.state, None, tick.finished_at, None, None)
+        return Run(tick, tick.state, None, tick.finished_at, None, None, None)
     state = TickState(job.state.value) if job.state.is_final else TickState.SUBMITTED
-    return Run(tick, state, job.started_at, job.finished_at, job.error, job.state)
+    return Run(tick, state, job.started_at, job.finished_at, job.error, job.state, ran.get(job.seq))

@@ -26,7 +26,7 @@ from ..http import cookies
 from ..http.requests import request_spans, uploads
 from ..http.responses import headers
 from .graphics import timelines
-from .jobs import job_forecasts, job_results, job_snippets, reason_links, tracebacks
+from .jobs import job_forecasts, job_results, job_run_times, job_snippets, reason_links, tracebacks
 
 #: maximum characters of a value in a table row
 LINE_LENGTH = 80
@@ -75,6 +75,7 @@ def init(app: Flask) -> None:
         waiting_link=reason_links.link,
         trace_of=request_spans.trace_of,
         options_of=option_bodies.set_options,
+        run_times=job_run_times.of,
         settings=get_settings,
         every=every,
         takes_files=takes_files,

@@ -6,6 +6,7 @@ import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -107,6 +108,20 @@ def test_only_the_actors_that_the_caller_may_see_are_counted(database: Database,
         with database.read() as session:
             steps = ended.by_step(session, until - DAY, until, STEP, may_see=lambda actor: actor != "secret")
         assert sum(each.get(State.SUCCEEDED, 0) for each in steps) == 2
+
+
+def test_a_job_that_ended_while_it_waited_ran_as_long_as_its_newest_attempt(database: Database, time: StillClock) -> None:
+    worker = hired(database)
+    job, us = claimed(database, worker, actor="add"), to_microseconds(now())
+    settle(database, worker, replace(job_ended(job, State.RETRYING), started_us=us - 8_000_000, finished_us=us))
+    time.forward(2_400)
+    with database.write() as session:
+        actions.cancel(session, job.id)
+    until = end_of(STEP)
+    with database.read() as session:
+        [series] = ended.over_time(session, until - DAY, until, STEP).values()
+    assert sum((Counter(each.jobs) for each in series), Counter()) == {State.CANCELLED: 1}
+    assert sum(each.run_us for each in series) == 8_000_000
 
 
 def test_counts_outlive_retention_and_a_retry(database: Database, time: StillClock) -> None:

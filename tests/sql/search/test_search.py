@@ -13,6 +13,7 @@ from src.jobs import search
 from src.jobs.core.envelopes import leave_to_relay, publisher
 from src.jobs.core.models import Attempt, Job, Worker
 from src.jobs.core.states import Outcome, State
+from src.jobs.read import run_times
 from src.jobs.search import QueryError, extent, texts
 from src.jobs.search.facets import facets
 from src.jobs.search.grammar import quote
@@ -180,6 +181,43 @@ def test_stalled_jobs_are_those_whose_worker_is_silent(database: Database) -> No
 
     assert found("is:stalled") == {silent, forgotten}
     assert found("is:overdue") == {overdue}
+
+
+def ran(id: str, number: int, seconds: float, *, ago: timedelta = timedelta(hours=1), outcome: Outcome = Outcome.FAILED) -> datetime:
+    """Record an attempt of a job; return its start."""
+    started = now() - ago
+    with write() as session:
+        seq = session.execute(select(Job.seq).where(Job.id == id)).scalar_one()
+        values = {"job_seq": seq, "number": number, "started_at": started, "finished_at": started + timedelta(seconds=seconds)}
+        session.execute(insert(Attempt).values(worker="h:1", outcome=outcome, **values))
+    return started
+
+
+def test_the_duration_is_that_of_the_newest_attempt_in_every_state(database: Database) -> None:
+    long_ago = now() - timedelta(hours=1)
+    present = now()
+    ended: dict[str, Any] = {"started_at": long_ago, "finished_at": long_ago + timedelta(seconds=8)}
+    succeeded, dead = made(database, state=State.SUCCEEDED, attempt=1, **ended), made(database, state=State.DEAD, attempt=1, **ended)
+    cancelled = made(database, state=State.CANCELLED, attempt=2, started_at=long_ago, finished_at=present)
+    expired = made(database, state=State.EXPIRED, attempt=1, started_at=long_ago, finished_at=present)
+    retrying = made(database, state=State.RETRYING, attempt=1, started_at=long_ago)
+    lost = made(database, state=State.QUEUED, attempt=1, started_at=None)
+    for id in (cancelled, expired, retrying, lost):
+        ran(id, 1, 8 if id != cancelled else 500)
+    ran(cancelled, 2, 8)
+    running = made(database, state=State.RUNNING, attempt=2, started_at=long_ago)
+    ran(running, 1, 8, ago=timedelta(hours=2))
+    made(database, state=State.CANCELLED, finished_at=present)
+    everything = {succeeded, dead, cancelled, expired, retrying, lost}
+    assert found("duration:8s") == everything
+    assert found("duration:>9s") == {running}
+    with read() as session:
+        jobs = list(session.execute(select(Job)).scalars())
+        numbers = {job.id: job.seq for job in jobs}
+        assert run_times.of(session, jobs) == {numbers[id]: timedelta(seconds=8) for id in everything}
+    with plans.recorded(database) as statements, read() as session:
+        run_times.of(session, [job for job in jobs if job.state in (State.SUCCEEDED, State.DEAD, State.RUNNING)])
+    assert not statements, "most lists need no statement"
 
 
 def test_pages_follow_each_other_without_gap_or_repetition(database: Database) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -63,6 +64,23 @@ def test_runs_with_the_same_arguments_are_found_within_a_bound(site: Site, monke
     assert (ids, after, partial) == ([third, second], str(look(site.database, second).seq), True)
     assert listed(f"?after={after}") == ([], None, False)
     assert site.browser().get(f"/jobs/{first}/runs?after={after}").status_code == 200
+
+
+def test_the_duration_of_a_job_that_ended_while_it_waited_is_that_of_its_newest_attempt(site: Site) -> None:
+    id, worker, long_ago = site.program().submit("add", 1, 2), hired(site.database), now() - timedelta(minutes=40)
+    one = claim(site.database, worker, id)
+    assert one is not None
+    started, finished = (to_microseconds(long_ago + timedelta(seconds=seconds)) for seconds in (0, 8))
+    settle(site.database, worker, replace(ended(one, State.RETRYING, error="ValueError: no"), started_us=started, finished_us=finished))
+    assert site.program().post(f"/api/v1/jobs/{id}/cancel").status_code == 200
+    other, visit = _run(site, 1, 2), site.browser()
+    seq = look(site.database, id).seq
+    for path in ("/jobs", "/actors/add?tab=jobs", f"/jobs/{other}", f"/jobs/newer?since=0&shown={seq}", f"/jobs/{id}"):
+        page = visit.get(path).text
+        assert "40 min" not in page, path
+        assert "8 s" in page or "8.0 s" in page, path
+    assert "after" not in in_words(visit.get(f"/jobs/{id}").text).partition("Finished")[2].partition("Attempts")[0]
+    assert "after" in in_words(visit.get(f"/jobs/{other}").text).partition("Finished")[2].partition("Attempts")[0]
 
 
 def test_two_runs_are_compared_value_by_value_with_their_versions_and_logs(site: Site) -> None:
