@@ -74,6 +74,8 @@ def sqlite_engine(url: URL, pool_size: int, overflow: int, *, cache_mb: int) -> 
     @event.listens_for(engine, "connect")
     def _prepare(connection: Any, record: Any) -> None:
         record.info[FINDS_TABLES] = True
+        # SQLite's own function changes ASCII letters alone, so that a search for others depended on their case.
+        connection.create_function("lower", 1, _lower, deterministic=True)
         cursor = connection.cursor()
         # The first process to open a new file switches it to WAL; the others may meet its lock for a moment.
         deadline = time.monotonic() + SQLITE_BUSY_TIMEOUT_MS / 1000
@@ -104,6 +106,10 @@ def sqlite_engine(url: URL, pool_size: int, overflow: int, *, cache_mb: int) -> 
             begin_writing(cursor, lambda: connection.exec_driver_sql("BEGIN IMMEDIATE"))
 
     return engine
+
+
+def _lower(value: Any) -> Any:
+    return value.lower() if isinstance(value, str) else value
 
 
 #: One thread per process asks for the lock at a time: sixteen pollers keep each other, and the lock's holder, from the interpreter.

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, and_, case, func, literal, or_, select
+from sqlalchemy import BigInteger, ColumnElement, and_, case, literal, or_, select
 from sqlalchemy.orm import aliased
 
 from ...settings import get_settings
@@ -130,9 +130,14 @@ def _of_worker(value: str, _: Place) -> ColumnElement[bool]:
 def _of_error(value: str, _: Place) -> ColumnElement[bool]:
     if re.fullmatch(rf"[0-9a-f]{{{LENGTH}}}", value):
         return Job.seq.in_(select(Attempt.job_seq).where(Attempt.fingerprint == value))
-    if re.fullmatch(r"[A-Za-z_][\w.]*", value):
-        return or_(Job.error == value, Job.error.like(f"{escaped(value)}:%", escape="\\"))
-    return func.lower(Job.error).like(f"%{escaped(value.lower())}%", escape="\\")
+    words = escaped(value).replace("*", "%")
+    if not re.fullmatch(r"[\w.*]+", value):
+        patterns = [f"%{words}%"]
+    elif "*" in value:
+        patterns = [words, f"{words}:%"]
+    else:  # a type stands before the first blank as a whole, words of the message behind it
+        patterns = [words, f"{words}:%", f"{words} %", f"% %{words}%"]
+    return or_(*(Job.error.ilike(each, escape="\\") for each in patterns))
 
 
 def _of_workflow(value: str, _: Place) -> ColumnElement[bool]:

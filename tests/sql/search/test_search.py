@@ -220,6 +220,30 @@ def test_the_duration_is_that_of_the_newest_attempt_in_every_state(database: Dat
     assert not statements, "most lists need no statement"
 
 
+def test_an_error_is_found_by_its_type_or_words_of_its_message_in_any_case(database: Database) -> None:
+    refused = made(database, state=State.DEAD, error="ConnectionError: Überweisung refused by host_1")
+    missing = made(database, state=State.DEAD, error="ValueError: ÜBERTRAG fehlt, 100 % sicher")
+    lost = made(database, state=State.DEAD, error="its worker web1:7 was lost")
+    bare = made(database, state=State.DEAD, error="TimeoutError")
+    everything = {refused, missing, lost, bare}
+    wanted = {
+        "error:refused": {refused}, "error:REFUSED": {refused}, 'error:"refused by"': {refused}, "error:ConnectionError": {refused}, "error:connectionerror": {refused},
+        "error:Connection": set(), "error:Connection*": {refused}, "error:*Error": {refused, missing, bare}, "error:*refused*": {refused}, "error:Refused*": set(),
+        'error:"refused * host"': {refused}, "error:Überweisung": {refused}, 'error:"ÜBERTRAG fehlt"': {missing}, "error:sicher": {missing}, "error:host_1": {refused},
+        "error:hostx1": set(), "error:its": {lost}, "error:worker": {lost}, "error:Timeout": set(), "error:TimeoutError": {bare},
+        "error:ValueError,lost": {missing, lost}, "-error:refused": everything - {refused},
+    }  # fmt: skip
+    if database.is_sqlite:  # on PostgreSQL the locale of the database says what has cases
+        wanted |= {
+            "error:überweisung": {refused},
+            'error:"übertrag FEHLT"': {missing},
+            "error:übertrag": {missing},
+            "error:ÜBER": {refused, missing},
+        }
+    for text, ids in wanted.items():
+        assert found(text) == ids, text
+
+
 def test_pages_follow_each_other_without_gap_or_repetition(database: Database) -> None:
     ids = [made(database) for _ in range(25)]
     seen, after = [], None

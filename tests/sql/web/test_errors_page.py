@@ -227,7 +227,7 @@ def test_the_list_is_searched_sorted_and_paged(site: Site) -> None:
             seen = present - timedelta(minutes=number)
             session.add(
                 FailureGroup(
-                    fingerprint=f"{number:016x}", kind="OSError", place=f"shop/orders.py:place{number}", message="no 50% of it", actors=["add"],
+                    fingerprint=f"{number:016x}", kind="OSError", place=f"shop/orders.py:place{number}", message="no 50% of it, Übertrag", actors=["add"],
                     count=1 + number % 7, count_before=0, mailed_count=0, first_seen_at=seen, opened_at=seen, last_seen_at=seen,
                 )
             )  # fmt: skip
@@ -244,6 +244,9 @@ def test_the_list_is_searched_sorted_and_paged(site: Site) -> None:
 
     assert [each["place"] for each in listed("q=place5+ORDERS")] == [f"shop/orders.py:place{number}" for number in (5, *range(50, 60))]
     assert listed("q=place%25") == []
+    assert len(listed("q=Übertrag")) == 60
+    if site.database.is_sqlite:
+        assert len(listed("q=übertrag")) == 60
     for sort, name in (("count", "count"), ("first", "first_seen_at"), ("last", "last_seen_at")):
         values = [each[name] for each in listed(f"sort={sort}")]
         assert len(values) == 60
