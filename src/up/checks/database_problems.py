@@ -17,7 +17,5 @@ def problem_of(error: DBAPIError) -> str | None:
     """The cause and the cure; None for a statement that fails on a complete database, which is a bug."""
     if is_outage(error) or getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_NOTADB:
         url = masked("database_url", parse(get_settings().effective_database_url).render_as_string())
-        return (
-            f"The database {url} cannot be used: {' '.join(str(error.orig).split())}\nCorrect CALLBOARD_DATABASE_URL, or see:  {COMMAND} doctor"
-        )
+        return f"The database {url} cannot be used: {' '.join(str(error.orig).split())}\nCorrect CALLBOARD_DATABASE_URL, or see:  {COMMAND} doctor"
     return migrations.problem()
