@@ -30,7 +30,7 @@ LISTS = {"broker_url", "management_url"}
 
 
 def shown(name: str, url: str) -> str:
-    """What a user may see of a setting: its masked form, or why it is refused."""
+    """The text that a user sees of a setting: its masked form, or the error that refuses it."""
     try:
         CHECKS[name][0](url)
     except ValueError as error:

@@ -13,9 +13,8 @@ from ...backup.errors import BackupError
 from ...backup.files import backups, read_manifest
 from ...sql.database import Database
 from ...up.errors import UpError
-from ...up.parts import leftovers
 from ...up.parts.actor_loading import load_actors
-from ..shared.data_folder import data_option, data_words, join, open_folder, report, warn_of_broken_actors
+from ..shared.data_folder import data_option, data_words, join, open_folder, refuse_if_running, report, warn_of_broken_actors
 
 
 @click.command()
@@ -54,8 +53,7 @@ def restore(*, file: Path, data: Path | None, yes: bool) -> None:
     folder, settings = open_folder(data)
     path = Path(os.environ.get("CALLBOARD_CALLED_FROM", "."), file).resolve()
     folder.prepare()
-    if not folder.hold() or leftovers.find(folder, folder.read_state()):
-        raise UpError(f"Callboard runs in {folder.path}.\nStop it first:  {COMMAND} down{data_words(data)}")
+    refuse_if_running(folder, data)
     try:
         manifest = restoring.verify(path)
         if not yes:

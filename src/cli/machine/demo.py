@@ -36,17 +36,15 @@ def demo(*, detached: bool, data: Path | None, port: int | None, logs: bool) -> 
     _keep_apart(Folder(path))
     hints = (
         f"try: {COMMAND} jobs --data {folder} state:dead   then Errors, and retry the declined cards",
-        f"end: {COMMAND} down --data {folder}   delete: {COMMAND} reset --data {folder}",
+        f"end: {COMMAND} down --data {folder}   delete: {COMMAND} reset --backups --data {folder}",
     )
     start(detached=detached, data=folder, port=port, workers=1, watch=False, logs=logs, special=Special(_prepare, hints))
 
 
 def _keep_apart(folder: Folder) -> None:
     """Keep the demo's variables in its folder: all commands on it use them. Raises UpError for the folder of another Callboard."""
-    if (folder.path / "up.lock").exists() and not folder.variables() and folder.read_state().actors != ACTORS:
-        raise UpError(
-            f"{folder.path} is the data folder of another Callboard.\nGive the demo one of its own:  {COMMAND} demo --data {FOLDER}"
-        )
+    if folder.state_file.exists() and not folder.variables() and folder.read_state().actors != ACTORS:
+        raise UpError(f"{folder.path} is the data folder of another Callboard.\nGive the demo one of its own:  {COMMAND} demo --data {FOLDER}")
     folder.prepare()
     folder.keep_variables(own_variables(folder.path))
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import click
 
+from ...settings import Settings
+from ...up.data.data_folder import Folder
 from ...up.data.process_identity import MARK
 from ...up.errors import UpError
 from ...up.locations import PACKAGE
@@ -19,7 +21,7 @@ from ..shared.data_folder import join
 @click.command()
 def web() -> None:
     """Serve the web front end and the API."""
-    join()
+    _begin()
     _load_actors()
     if MARK not in os.environ:  # ./run up has migrated the database
         from ... import migrations  # imported late: processes of ./run up start faster without it
@@ -34,7 +36,7 @@ def web() -> None:
 @click.option("--queues", "-Q", help="Only these queues, comma separated; default: all.")
 def worker(*, threads: int | None, queues: str | None) -> None:
     """Run jobs, in this one process; `dramatiq src.actors -p N` runs several."""
-    settings = join()
+    settings = _begin()
     _load_actors()
     from ... import actors
     from ...broker.process import single  # imported late: only this process needs it
@@ -55,7 +57,7 @@ def worker(*, threads: int | None, queues: str | None) -> None:
 @click.command()
 def scheduler() -> None:
     """Run the schedules and a relay that publishes due and unpublished jobs. Any number may run."""
-    join()
+    _begin()
     from ...scheduling import clock  # imported late: only this process needs APScheduler
 
     clock.main()
@@ -66,7 +68,7 @@ def scheduler() -> None:
 @click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on; default: from CALLBOARD_SMTP_URL.")
 def mailbox(*, host: str | None, port: int | None) -> None:
     """Run the built-in mailbox: accept mail for CALLBOARD_SMTP_URL and show it in the console. For hosts without a mail server."""
-    settings = join()
+    settings = _begin()
     from ...mail import catcher  # imported late: only this process needs an SMTP server
     from ...mail.errors import NoMailServer
     from ...mail.smtp import MailServer
@@ -96,6 +98,13 @@ def migrate() -> None:
     except migrations.MigrationRefused as error:
         raise UpError(str(error)) from None
     click.echo(f"The database {masked('database_url', settings.effective_database_url)} is at the latest schema.")
+
+
+def _begin() -> Settings:
+    """Connect this process, and hold its data folder against a reset."""
+    settings = join()
+    Folder(settings.data_dir).use()
+    return settings
 
 
 def _load_actors() -> None:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 
 import click
 
 from ... import COMMAND
+from ...settings import Settings
 from ...up.checks import status as telling
 from ...up.errors import UpError
-from ...up.parts import leftovers
 from ...up.verbs import down as stopping
-from ..shared.data_folder import data_option, data_words, open_folder, report
+from ..shared.data_folder import data_option, data_words, open_folder, refuse_if_running, report
 
 
 @click.command()
@@ -45,15 +47,72 @@ def status(*, data: Path | None, as_json: bool) -> None:
 
 @click.command()
 @data_option
+@click.option("--backups", "with_backups", is_flag=True, help="Delete the backups in the folder, too.")
 @click.option("--yes", is_flag=True, help="Skip the confirmation.")
-def reset(*, data: Path | None, yes: bool) -> None:
-    """Delete the data folder: jobs, history, users, secrets, broker. Callboard must be stopped."""
-    folder, _ = open_folder(data)
+def reset(*, data: Path | None, with_backups: bool, yes: bool) -> None:
+    """Delete the data folder: jobs, history, users, secrets, broker. Callboard must be stopped; backups stay."""
+    folder, settings = open_folder(data)
     if not (folder.path / "up.lock").exists():
         raise UpError(f"{folder.path} is not a data folder of Callboard: nothing was deleted.")
-    if folder.read_state().supervised or leftovers.find(folder, folder.read_state()):
-        raise UpError(f"Callboard runs in {folder.path}.\nStop it first:  {COMMAND} down{data_words(data)}")
+    refuse_if_running(folder, data)
+    _refuse_if_alive(settings)
+    places = {place for place in (settings.effective_backup_dir.resolve(), folder.path / "backups") if place.is_relative_to(folder.path)}
+    number = sum(len(list(place.glob(f"*{suffix}.json"))) for place in places for suffix in (".sqlite.gz", ".pgdump"))
+    if not number or with_backups:
+        question = f"Delete {folder.path} with all its jobs{f' and its {_backups(number)}' if number else ''}?"
+    elif folder.path in places:
+        raise UpError(f"The backups are in {folder.path} itself.\nMove them, or delete them too:  {COMMAND} reset --backups{data_words(data)}")
+    else:
+        question = f"Delete {folder.path} with all its jobs, but not its {_backups(number)}?"
     if not yes:
-        click.confirm(f"Delete {folder.path} with all its jobs?", abort=True)
-    shutil.rmtree(folder.path)
-    click.echo(f"Deleted {folder.path}")
+        click.confirm(question, abort=True)
+    if not number or with_backups:
+        shutil.rmtree(folder.path)
+        click.echo(f"Deleted {folder.path}")
+        return
+    # Later commands on the folder find the backups by these files.
+    _delete_but(folder.path, {*places, folder.path / "up.lock", folder.path / "variables.json"})
+    click.echo(f"Deleted {folder.path}, but not its {_backups(number)}. {COMMAND} reset --backups{data_words(data)}  deletes them, too.")
+
+
+def _backups(number: int) -> str:
+    return "1 backup" if number == 1 else f"{number} backups"
+
+
+def _refuse_if_alive(settings: Settings) -> None:
+    """Raise UpError if a process uses the database, which is also that of services without ./run up."""
+    from sqlalchemy.exc import SQLAlchemyError  # imported late: ./run status and ./run down need no database
+
+    from ...backup import sqlite
+    from ...backup.errors import BackupError
+    from ...jobs.leases import heartbeats, workers
+    from ...sql.database import Database
+
+    database, names = Database(settings.effective_database_url, pool_size=1), set[str]()
+    if not database.exists():
+        return
+    with suppress(SQLAlchemyError), database.read() as session:  # damaged, away or without tables
+        names = {each.name for each in workers.alive(session)} | {each.name for each in heartbeats.alive(session)}
+    database.engine.dispose()
+    if names:
+        raise UpError(
+            f"Callboard is alive: {', '.join(sorted(names)[:5])}.\nStop it first; a process that was killed counts for a few seconds more."
+        )
+    if database.is_sqlite:
+        try:
+            sqlite.refuse_if_open(Path(str(database.url.database)))
+        except BackupError as error:
+            raise UpError(str(error)) from None
+
+
+def _delete_but(folder: Path, kept: Collection[Path]) -> None:
+    """Delete everything in the folder but these paths."""
+    for entry in folder.iterdir():
+        if entry in kept:
+            continue
+        if any(path.is_relative_to(entry) for path in kept):
+            _delete_but(entry, kept)
+        elif entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()

@@ -10,11 +10,14 @@ from typing import Any
 
 import click
 
+from ... import COMMAND
 from ...configuration.setting_sources import RUNNING_FIELDS
 from ...importing import go_on_without_broken_actors
 from ...settings import Settings
 from ...up.data.configuration import read_settings
 from ...up.data.data_folder import Folder
+from ...up.errors import UpError
+from ...up.parts import leftovers
 from . import audit_hook
 
 data_option: Callable[[Any], Any] = click.option(
@@ -62,6 +65,12 @@ def enter(data: Path | None = None) -> Settings:
         if (value := getattr(state, name)) and (is_apart or name not in settings.model_fields_set):
             os.environ[f"CALLBOARD_{name.upper()}"] = value  # inherited by a program that replaces this one
     return read_settings()
+
+
+def refuse_if_running(folder: Folder, data: Path | None) -> None:
+    """Hold the folder for this process; raise UpError if another one runs in it."""
+    if not folder.hold() or leftovers.find(folder, folder.read_state()) or folder.is_used():
+        raise UpError(f"Callboard runs in {folder.path}.\nStop it first:  {COMMAND} down{data_words(data)}   or the services of systemd")
 
 
 def data_words(data: Path | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import json
@@ -127,6 +128,28 @@ class Folder:
         if self._held is not None:
             self._held.close()
             self._held = None
+
+    def use(self) -> None:
+        """Hold the folder together with others, as long as this process or the program that replaces it lives: a reset is refused."""
+        with contextlib.suppress(OSError):  # a read-only container works without
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            held = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
+            fcntl.flock(held, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            os.set_inheritable(held, True)
+
+    def is_used(self) -> bool:
+        """True while a process uses the folder."""
+        try:
+            held = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
+        except OSError:
+            return False
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            return isinstance(error, BlockingIOError)  # else the file system knows no locks of folders
+        finally:
+            os.close(held)
+        return False
 
     def read_state(self) -> State:
         """The last state; an unreadable file counts as no state."""

@@ -112,8 +112,7 @@ def test_each_setting_that_may_name_something_of_others_is_decided(tmp_path: Pat
 def test_the_folder_of_another_callboard_is_refused(other: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     used = Folder(tmp_path / "used")
     used.prepare()
-    assert used.hold()
-    used.release()
+    used.write_state(State())
     with pytest.raises(UpError, match="is the data folder of another Callboard"):
         started(monkeypatch, used.path)
     used.write_state(State(actors=demo.ACTORS))  # that of an earlier demo
