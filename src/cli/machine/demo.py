@@ -44,7 +44,9 @@ def demo(*, detached: bool, data: Path | None, port: int | None, logs: bool) -> 
 def _keep_apart(folder: Folder) -> None:
     """Keep the demo's variables in its folder: all commands on it use them. Raises UpError for the folder of another Callboard."""
     if folder.state_file.exists() and not folder.variables() and folder.read_state().actors != ACTORS:
-        raise UpError(f"{folder.path} is the data folder of another Callboard.\nGive the demo one of its own:  {COMMAND} demo --data {FOLDER}")
+        raise UpError(
+            f"{folder.path} is the data folder of another Callboard.\nGive the demo one of its own:  {COMMAND} demo --data {FOLDER}"
+        )
     folder.prepare()
     folder.keep_variables(own_variables(folder.path))
 

@@ -13,7 +13,7 @@ from ..shared.data_folder import data_option, join, open_folder
 
 @click.command("sign-in")
 @data_option
-@click.option("--url", help=f"Public URL of the web front end; default: that of {COMMAND} up.")
+@click.option("--url", help=f"URL of the web front end; default: CALLBOARD_PUBLIC_URL, or that of {COMMAND} up.")
 def sign_in(*, data: Path | None, url: str | None) -> None:
     """Print a one-time sign-in link for the administrator (and, the first time, the password)."""
     settings = join(data)
@@ -23,5 +23,5 @@ def sign_in(*, data: Path | None, url: str | None) -> None:
         folder.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.keep_admin_password(password)
         click.echo(f"user admin, password {password}   (stored in {folder.admin_password})")
-    state = folder.read_state()
-    click.echo(front_door.one_time_link(url or state.url or f"http://127.0.0.1:{settings.port}"))
+    running = "" if settings.public_url else folder.read_state().url
+    click.echo(front_door.one_time_link(url or running or settings.effective_public_url))

@@ -61,7 +61,9 @@ def reset(*, data: Path | None, with_backups: bool, yes: bool) -> None:
     if not number or with_backups:
         question = f"Delete {folder.path} with all its jobs{f' and its {_backups(number)}' if number else ''}?"
     elif folder.path in places:
-        raise UpError(f"The backups are in {folder.path} itself.\nMove them, or delete them too:  {COMMAND} reset --backups{data_words(data)}")
+        raise UpError(
+            f"The backups are in {folder.path} itself.\nMove them, or delete them too:  {COMMAND} reset --backups{data_words(data)}"
+        )
     else:
         question = f"Delete {folder.path} with all its jobs, but not its {_backups(number)}?"
     if not yes:

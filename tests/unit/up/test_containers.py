@@ -42,6 +42,11 @@ def test_only_the_loopback_address_is_published(compose: dict[str, Any]) -> None
     assert all(port.startswith("127.0.0.1:") for port in published)
 
 
+def test_links_of_mails_lead_to_the_published_port(compose: dict[str, Any]) -> None:
+    port = compose["services"]["web"]["ports"][0].removesuffix(":8000").removeprefix("127.0.0.1:")
+    assert compose["services"]["web"]["environment"]["CALLBOARD_PUBLIC_URL"] == f"${{PUBLIC_URL:-http://127.0.0.1:{port}}}"
+
+
 def test_every_lasting_service_has_a_health_check_and_time_to_stop(compose: dict[str, Any]) -> None:
     lasting = {name: service for name, service in compose["services"].items() if service.get("restart") != "no"}
 
