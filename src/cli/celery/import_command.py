@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +13,7 @@ from ...operations.format.terminal_text import visible
 from ...up.errors import UpError
 from ...up.parts.actor_loading import loading
 from ..shared.calls import operator, words
-from ..shared.data_folder import data_option, join
+from ..shared.data_folder import beside_caller, data_option, join
 from .running import search
 
 if TYPE_CHECKING:
@@ -61,7 +60,7 @@ def _report(target: str) -> tuple[bool, bool]:
     from ...celery.survey import report, sources
     from ...celery.survey.inventory import Inventory
 
-    place, found = Path(os.environ.get("CALLBOARD_CALLED_FROM", "."), target), Inventory()
+    place, found = beside_caller(target), Inventory()
     is_path = place.exists() or "/" in target or target.endswith(".py")
     read = sources.read(place if is_path else survey_loading.load(target, found))
     report.survey(read, found)
@@ -82,9 +81,15 @@ def _of_database(url: str, apply: bool) -> list[Planned]:
     from ...celery.beat_import.database import rows
     from ...celery.beat_import.entries import entry
 
-    entries = [entry(*row) for row in rows(url)]
+    entries = [entry(*row) for row in rows(_beside_caller(url))]
     with _session(apply) as session:
         return importing.of_database(session, entries, by=operator().name, apply=apply)
+
+
+def _beside_caller(url: str) -> str:
+    """The URL, with the file of SQLite as the caller wrote it."""
+    head, mark, file = url.partition(":///")
+    return f"{head}{mark}{beside_caller(file).absolute()}" if mark and head.lower().startswith("sqlite") else url
 
 
 @contextmanager

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -13,7 +13,7 @@ from ...operations.format.terminal_text import one_line
 from ...up.errors import UpError
 from ..groups import Suggesting
 from ..shared.calls import operator, writing
-from ..shared.data_folder import data_option, join
+from ..shared.data_folder import beside_caller, data_option, join
 
 
 @click.command()
@@ -38,25 +38,33 @@ def workflow() -> None:
 
 
 @workflow.command("submit")
-@click.argument("file", type=click.File("rb"))
+@click.argument("file", type=click.Path(allow_dash=True))
 @click.option("--idempotency-key", help="A repeated key returns the same workflow.")
 @data_option
-def submit(*, file: Any, idempotency_key: str | None, data: Path | None) -> None:
+def submit(*, file: str, idempotency_key: str | None, data: Path | None) -> None:
     """Submit the workflow in the JSON FILE (- for standard input), in the format of POST /api/v1/workflows; print its id."""
+    text = _read(file)
     with writing(data, needs_actors=True) as session:
         from ...jobs.core import values
         from ...operations.jobs.requests import job_request
         from ...operations.workflows.workflow_request import read_workflow
 
         try:
-            document = values.loads(file.read())
+            document = values.loads(text)
         except (ValueError, RecursionError) as error:
-            name = "The standard input" if file.fileno() == 0 else file.name
+            name = "The standard input" if file == "-" else file
             raise UpError(f"{name} is not valid JSON: {error}.") from None
         by = operator()
         wanted = read_workflow(document, by=by)
         receipt = wanted.submit(session, submitted_by=by.name, idempotency_key=job_request.own_key(idempotency_key, by))
     click.echo(receipt.id)
+
+
+def _read(file: str) -> bytes:
+    try:
+        return sys.stdin.buffer.read() if file == "-" else beside_caller(file).read_bytes()
+    except OSError as error:
+        raise UpError(f"{file} cannot be read: {error.strerror or error}.") from None
 
 
 @workflow.command("show")

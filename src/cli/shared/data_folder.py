@@ -25,11 +25,15 @@ data_option: Callable[[Any], Any] = click.option(
 )
 
 
+def beside_caller(path: str | Path) -> Path:
+    """The path as the caller wrote it: `run` changes to its own folder."""
+    return Path(os.environ.get("CALLBOARD_CALLED_FROM", "."), Path(path).expanduser())
+
+
 def open_folder(data: Path | None) -> tuple[Folder, Settings]:
     """The data folder of `--data` or the settings, with its effective settings."""
     if data is not None:
-        # Resolve relative paths from the caller's folder, not from that of `run`.
-        os.environ["CALLBOARD_DATA_DIR"] = str(Path(os.environ.get("CALLBOARD_CALLED_FROM", "."), data))
+        os.environ["CALLBOARD_DATA_DIR"] = str(beside_caller(data))
     settings = read_settings()
     folder = Folder(settings.data_dir)
     os.environ.update({"CALLBOARD_DATA_DIR": str(folder.path), **folder.variables()})

@@ -130,7 +130,7 @@ def test_schedules_of_beat_are_imported_after_a_dry_run(terminal: Terminal, tmp_
     terminal.environment["CALLBOARD_CALLED_FROM"] = str(tmp_path)
     url = f"sqlite:///{tmp_path / 'beat.db'}"
     beat_database.make(url, "shop")
-    dry = terminal.prints("import-celery", "shop", "--beat-db", url, code=3)
+    dry = terminal.prints("import-celery", "shop", "--beat-db", "sqlite:///beat.db", code=3)  # beside the caller
     assert "nothing is written without --apply" in dry
     assert "  create     disabled (paused): shop.keep, every 600 s" in dry
     assert "  create     every second: every 1 s, declared in code" in dry

@@ -24,3 +24,13 @@ def test_a_workflow_is_submitted_from_a_file_shown_cancelled_and_retried(termina
     file.write_text('{"chain": [{"actor": "nobody"}]}')
     assert "No actor named 'nobody'" in terminal.run("workflow", "submit", str(file), code=1)
     assert "There is no workflow nobody" in terminal.run("workflow", "show", "nobody", code=1)
+
+
+def test_a_file_is_beside_the_caller_and_standard_input_is_read(terminal: Terminal, tmp_path: Path) -> None:
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "one.json").write_text('{"chain": [{"actor": "add", "args": [1, 2]}]}')
+    terminal.environment["CALLBOARD_CALLED_FROM"] = str(tmp_path / "here")
+    id = terminal.run("workflow", "submit", "one.json")
+    assert terminal.run("workflows").startswith(id)
+    assert "other.json cannot be read: No such file or directory" in terminal.run("workflow", "submit", "other.json", code=1)
+    assert "The standard input is not valid JSON" in terminal.run("workflow", "submit", "-", code=1)
