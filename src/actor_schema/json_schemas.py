@@ -1,4 +1,4 @@
-"""JSON Schema of arguments, which marks each secret, also those of pydantic's generic Secret."""
+"""JSON Schema of arguments, which marks each secret, also those of pydantic's generic Secret, decimals, and datetimes without a zone."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from pydantic.json_schema import GenerateJsonSchema
+
+#: formats that only this generator writes: a text of a number, kept exact; and the format date-time without its zone
+DECIMAL, NAIVE = "decimal", "date-time-local"
 
 
 class Schemas(GenerateJsonSchema):
@@ -24,6 +27,17 @@ class Schemas(GenerateJsonSchema):
     def handle_invalid_for_json_schema(self, schema: Any, error_info: str) -> dict[str, Any]:
         """Describe a field of a model that JSON has no form for as any value: its default serves."""
         return {} if self._depth else super().handle_invalid_for_json_schema(schema, error_info)
+
+    def decimal_schema(self, schema: Any) -> dict[str, Any]:
+        """Return the schema of a decimal, which differs from that of a number or any text."""
+        found = super().decimal_schema(schema)
+        branches = [each | {"format": DECIMAL} if each.get("type") == "string" else each for each in found.get("anyOf", ())]
+        return found | {"anyOf": branches} if branches else found
+
+    def datetime_schema(self, schema: Any) -> dict[str, Any]:
+        """Return the schema of a datetime."""
+        found = super().datetime_schema(schema)
+        return found | {"format": NAIVE} if schema.get("tz_constraint") == "naive" else found
 
     def _within(self, describe: Callable[[Any], dict[str, Any]], schema: Any) -> dict[str, Any]:
         self._depth += 1

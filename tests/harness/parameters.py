@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, NaiveDatetime
 
 from src.actor_schema.signature import Signature
 
@@ -59,7 +59,7 @@ TYPES: dict[str, Any] = {
     "text": str, "text_or_none": str | None, "long": Annotated[str, Field(max_length=500)], "number": int, "ratio": float, "number_or_none": int | None,
     "price": Decimal, "either": float | str, "flag": bool, "maybe": bool | None, "colour": Colour, "level": Literal[1, "1", "", " a", None],
     "size": Literal["xs", "s", "m", "l", "xl", "x\nl", '""'], "size_or_none": Literal["a", "b"] | None, "day": date, "at": datetime, "at_or_none": datetime | None,
-    "tea": time, "span": timedelta, "id": uuid.UUID, "lines": list[str], "lines_or_none": list[str] | None, "numbers": list[int], "ratios": list[float],
+    "naive": NaiveDatetime, "naive_or_none": NaiveDatetime | None, "tea": time, "span": timedelta, "id": uuid.UUID, "lines": list[str], "lines_or_none": list[str] | None, "numbers": list[int], "ratios": list[float],
     "days": list[Literal["mon", "tue", "w\ned"]], "pairs": tuple[int, str], "table": dict[str, Any], "anything": Any, "home": Address,
     "home_or_none": Address | None, "rooms": list[Room], "rooms_or_none": list[Room] | None, "loose": Loose, "raw": bytes,
 }  # fmt: skip
@@ -87,7 +87,7 @@ STORED: dict[str, st.SearchStrategy[Any]] = {
     "text": TEXT, "long": TEXT, "number": st.integers(), "ratio": st.floats(), "price": st.decimals().map(str), "either": st.floats() | TEXT,
     "flag": st.booleans(), "maybe": st.booleans(), "colour": st.sampled_from([each.value for each in Colour]), "level": st.sampled_from([1, "1", "", " a", None]),
     "size": st.sampled_from(["xs", "s", "m", "l", "xl", "x\nl", '""']), "day": st.dates().map(date.isoformat), "at": INSTANTS,
-    "tea": st.times(timezones=ZONES).map(time.isoformat), "span": st.just("PT10M"), "id": st.uuids().map(str), "lines": st.lists(TEXT, max_size=3),
+    "naive": INSTANTS | st.datetimes().map(datetime.isoformat), "tea": st.times(timezones=ZONES).map(time.isoformat), "span": st.just("PT10M"), "id": st.uuids().map(str), "lines": st.lists(TEXT, max_size=3),
     "numbers": st.lists(st.integers(), max_size=3), "ratios": st.lists(st.floats(), max_size=3), "days": st.lists(st.sampled_from(["mon", "tue", "w\ned"]), max_size=3),
     "pairs": st.tuples(st.integers(), TEXT).map(list), "table": st.dictionaries(TEXT, JSON, max_size=3), "anything": JSON, "home": _HOMES,
     "rooms": st.lists(_ROOMS, max_size=3) | st.integers(101, 105).map(lambda number: [{"name": "x"}] * number), "loose": st.fixed_dictionaries({}, optional={"x": st.integers(), "y": st.lists(TEXT)}),

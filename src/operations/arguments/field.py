@@ -22,6 +22,8 @@ PRESENT, GIVEN, ROWS, ZONE = "-present", "-given", "-rows", "-zone"
 KEPT, GONE = "-kept", "-gone"
 #: suffix for a control that cannot hold its value: the value as JSON; empty: the value was absent
 WAS = "-was"
+#: attribute of a time without a zone
+NO_ZONE = {"data-zone": "none"}
 #: maximum rows of a list in a form; a longer list is edited as JSON
 MOST_ROWS = 100
 
@@ -101,7 +103,7 @@ class Field:
 
     @property
     def has_zone(self) -> bool:
-        """True if a time has its own zone input; times of a schedule use the schedule's zone."""
+        """True if a time has its own zone input; times of a schedule use the schedule's zone, and some have none."""
         return "data-zone" not in self.attributes
 
     @property

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from ...actor_schema.json_schemas import DECIMAL, NAIVE
 from ...actor_schema.signature import Signature
 from ...jobs.files.upload import FORMAT, in_units
-from .field import ABSENT, Choice, Field, Kind, choice_text
+from .field import ABSENT, NO_ZONE, Choice, Field, Kind, choice_text
 from .reading import valued
 
 Schema = Mapping[str, Any]
@@ -98,14 +99,14 @@ def _file(core: Schema) -> Schema:
 
 
 _KIND_HINTS = {Kind.JSON: 'JSON, e.g. 5, "text" or [1, 2].', Kind.LINES: "One per line."}
-_FORMATS = {"date": Kind.DATE, "date-time": Kind.INSTANT, "time": Kind.TIME, "password": Kind.PASSWORD}
+_FORMATS = {"date": Kind.DATE, "date-time": Kind.INSTANT, NAIVE: Kind.INSTANT, "time": Kind.TIME, "password": Kind.PASSWORD}
 _SCALARS = {"integer": Kind.NUMBER, "number": Kind.NUMBER, "boolean": Kind.CHECKBOX}
 
 
 def _kind(core: Schema) -> Kind:
     if "enum" in core or "const" in core:
         return Kind.RADIOS if len(core.get("enum", ())) <= RADIO_LIMIT else Kind.SELECT
-    if {each.get("type") for each in core.get("anyOf", ())} == {"number", "string"}:
+    if [(each.get("type"), each.get("format")) for each in core.get("anyOf", ())] == [("number", None), ("string", DECIMAL)]:
         return Kind.DECIMAL
     type = core.get("type")
     if core.get("writeOnly") and type in ("string", *_SCALARS):
@@ -163,6 +164,8 @@ def _attributes(kind: Kind, core: Schema) -> dict[str, Any]:
         attributes["autocomplete"] = "new-password"
     if kind in (Kind.FILE, Kind.FILES) and "x-accept" in _file(core):
         attributes["accept"] = ",".join(_file(core)["x-accept"])
+    if core.get("format") == NAIVE:
+        attributes |= NO_ZONE
     if kind is Kind.TIME:
         attributes["step"] = 1
     return attributes

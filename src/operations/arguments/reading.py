@@ -14,7 +14,7 @@ from ...jobs.core.errors import JobsError
 from ...jobs.core.values import loads
 from ..format.instants import zoned
 from . import untouched_form
-from .field import ABSENT, GIVEN, GONE, KEPT, MOST_ROWS, NUMBER, PRESENT, ROWS, WAS, ZONE, Field, Kind, holding, identical
+from .field import ABSENT, GIVEN, GONE, KEPT, MOST_ROWS, NO_ZONE, NUMBER, PRESENT, ROWS, WAS, ZONE, Field, Kind, holding, identical
 
 #: button that adds a row to the list it names
 MORE = "form-more"
@@ -155,7 +155,7 @@ def _control(each: Field, sent: MultiDict[str, str], reading: Reading) -> Any:
 def _read_text(each: Field, text: str, sent: MultiDict[str, str]) -> Any:
     if text.strip() == "" and not _keeps_empty(each):
         return _nothing(each)  # before validation, because '' is not a valid date, number or choice
-    if each.kind is Kind.INSTANT:
+    if each.kind is Kind.INSTANT and each.attributes.get("data-zone") != NO_ZONE["data-zone"]:
         try:
             return zoned(text, sent.get(each.name + ZONE, each.zone).strip())
         except JobsError as error:
@@ -286,6 +286,7 @@ _READERS: dict[Kind, Callable[[Field, str], Any]] = {
     Kind.SELECT: _choice,
     Kind.CHECKBOXES: _several,
     Kind.DATE: _stripped,
+    Kind.INSTANT: _stripped,
     Kind.TIME: _time,
     Kind.LINES: _lines,
     Kind.JSON: _json,

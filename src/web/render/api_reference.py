@@ -156,7 +156,13 @@ def example(document: Document, schema: Document) -> Any:
     return {"boolean": True, "null": None}.get(str(kind), _TEXTS.get(schema.get("format", ""), "…"))
 
 
-_TEXTS = {"date-time": "2030-12-31T18:00:00Z", "date": "2030-12-31", "time": "18:00:00", "uri": "https://example.org/"}
+_TEXTS = {
+    "date-time": "2030-12-31T18:00:00Z",
+    "date-time-local": "2030-12-31T18:00:00",
+    "date": "2030-12-31",
+    "time": "18:00:00",
+    "uri": "https://example.org/",
+}
 
 
 def _resolved(document: Document, schema: Document) -> Document:

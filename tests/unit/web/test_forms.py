@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 import pytest
-from pydantic import BaseModel, Field, SecretStr
+from pydantic import AwareDatetime, BaseModel, Field, NaiveDatetime, PastDatetime, SecretStr
 from werkzeug.datastructures import MultiDict
 
 from src.actor_schema.signature import Signature
@@ -137,6 +137,47 @@ def test_a_skipped_time_is_an_error_and_any_zone_may_be_given() -> None:
     assert _read(at="2030-07-01T10:00", **{"at-zone": "Asia/Tokyo"}).values == {"at": "2030-07-01T10:00:00+09:00"}
     assert "does not exist in Europe/Berlin" in _read(at="2030-03-31T02:30", **{"at-zone": "Europe/Berlin"}).errors["at"]
     assert "There is no time zone 'Berlin'" in _read(at="2030-03-31T02:30", **{"at-zone": "Berlin"}).errors["at"]
+
+
+def test_only_a_decimal_keeps_a_typed_number_as_text_and_a_union_is_json() -> None:
+    def act(
+        either: float | str, other: str | float, maybe: float | str | None = None, choice: Literal["a"] | float = 1.0, price: Decimal | None = None,
+        count: int | str = 1, on: bool | str = "", day: date | str = "", bounded: Annotated[Decimal, Field(gt=0, max_digits=5)] = Decimal(1),
+    ) -> None: ...  # fmt: skip
+
+    signature = Signature(act, "act")
+    fields = fields_of(signature)
+    assert {each.name for each in fields if each.kind is Kind.DECIMAL} == {"price", "bounded"}
+    assert {each.kind for each in fields if each.name not in ("price", "bounded")} == {Kind.JSON}
+    typed = read(fields, MultiDict({"either": "5", "other": '"5"', "maybe": "null", "price": "1.10", "bounded": "2.50"})).values
+    assert signature.check([], typed)[1] == {"either": 5.0, "other": "5", "maybe": None, "price": "1.10", "bounded": "2.50"}
+
+
+def test_a_datetime_without_a_zone_is_typed_without_one() -> None:
+    def act(
+        at: NaiveDatetime, later: NaiveDatetime | None = None, aware: AwareDatetime | None = None, past: PastDatetime | None = None
+    ) -> None: ...
+
+    signature = Signature(act, "act")
+    fields = fields_of(signature)
+    assert {each.name: (each.kind, each.has_zone) for each in fields} == {
+        name: (Kind.INSTANT, name in ("aware", "past")) for name in ("at", "later", "aware", "past")
+    }
+    sent = MultiDict(
+        {
+            "at": "2030-03-31T02:30",
+            "at-zone": "Europe/Berlin",
+            "later": "2030-01-01T10:00:00",
+            "aware": "2030-01-01T10:00",
+            "past": "2020-01-01",
+        }
+    )
+    accepted = signature.check([], read(fields, sent).values)[1]
+    assert accepted == {
+        "at": "2030-03-31T02:30:00", "later": "2030-01-01T10:00:00", "aware": "2030-01-01T10:00:00Z", "past": "2020-01-01T00:00:00Z"
+    }  # fmt: skip
+    with pytest.raises(InvalidArguments, match="without a zone"):
+        signature.check([], {"at": "2030-03-31T02:30:00Z"})
 
 
 def test_a_group_is_given_by_its_switch_and_a_nested_model_comes_back_as_an_object() -> None:
