@@ -39,6 +39,18 @@ def test_an_edit_with_an_old_tag_overwrites_nothing(site: Site) -> None:
     assert program.get(f"/api/v1/jobs/{id}").get_json()["priority"] == 9
 
 
+def test_a_tag_that_a_proxy_has_weakened_is_ours(site: Site) -> None:
+    program = site.program()
+    id = program.submit("add", 1, 2, delay="1h")
+    tag = f"W/{program.get(f'/api/v1/jobs/{id}').headers['ETag']}"
+    assert program.client.get(f"/api/v1/jobs/{id}", headers={**program.headers, "If-None-Match": tag}).status_code == 304
+    statuses = [
+        program.client.patch(f"/api/v1/jobs/{id}", json={"priority": priority}, headers={**program.headers, "If-Match": tag}).status_code
+        for priority in (9, 1)
+    ]
+    assert statuses == [200, 412]
+
+
 def test_a_schedule_is_edited_and_deleted_by_its_version_though_its_instants_move_on(site: Site) -> None:
     program = site.program()
     program.post("/api/v1/schedules", {"name": "nightly", "actor": "add", "args": [1, 2], "cron": "0 3 * * *"})
