@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -114,7 +115,7 @@ def texts(arguments: Sequence[str], known: dict[str, Field]) -> MultiDict[str, s
                 raise UpError(f"{option} needs a value: {option} {value_of(each)}  (empty: {option}=)")
             value = rest.pop(0)
         if each.kind == "password" and value == "-":
-            value = click.prompt(each.label, hide_input=True, err=True)
+            value = _secret(option, each.label)
         if each.is_file:
             value = _uploaded(option, value)
         if name not in sent:
@@ -157,7 +158,7 @@ def _help(each: Field) -> str:
     if each.kind in ("checkboxes", "files"):
         words.append("Repeat it for several values.")
     if each.kind == "password":
-        words.append("A single - prompts for it, which keeps it out of process lists and shell history.")
+        words.append("A single - prompts for it, or reads a line from a pipe, which keeps it out of process lists and shell history.")
     if each.choices and len(each.choices) > CHOICES:
         words.append(f"One of {len(each.choices)}: {', '.join(choice.text for choice in each.choices[:CHOICES])}, …")
     low, high = each.attributes.get("min"), each.attributes.get("max")
@@ -185,6 +186,21 @@ def _named(option: str, known: dict[str, Field]) -> tuple[str, bool]:
     alike = get_close_matches(name, known, n=1, cutoff=0.5)
     hint = f" Did you mean --{alike[0]}?" if alike else ""
     raise UpError(f"There is no argument {option}.{hint} The names are: {', '.join('--' + each for each in known) or '(none)'}.")
+
+
+def _secret(option: str, label: str) -> str:
+    """Prompt for a secret; without a terminal, read a line of standard input."""
+    if sys.stdin is not None and sys.stdin.isatty():
+        return str(click.prompt(label, hide_input=True, err=True))
+    try:
+        line = "" if sys.stdin is None else sys.stdin.readline().rstrip("\r\n")
+    except UnicodeDecodeError:
+        raise UpError(f"{option} -: the line of standard input is not UTF-8.") from None
+    if not line:
+        raise UpError(
+            f"{option} - takes a line of standard input, and there is none. Pipe the secret into the command, or call it in a terminal."
+        )
+    return line
 
 
 def _uploaded(option: str, value: str) -> str:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
+from types import SimpleNamespace
 from typing import Annotated, Literal
 
 import click
 import dramatiq
 import pytest
-from pydantic import Field
+from pydantic import Field, SecretStr
 from sqlalchemy import update
 
 import src.actors  # first: it makes the broker
@@ -37,8 +39,25 @@ def cli_brew(
     """Brew tea."""
 
 
+@dramatiq.actor(queue_name="linger")
+def cli_charge(card: SecretStr, *, pin: SecretStr) -> None:
+    """Charge a card."""
+
+
 def read(*words: str) -> dict[str, object]:
     return read_arguments(Form.of("cli_brew").fields, words)
+
+
+def test_secrets_are_read_from_a_pipe_line_by_line(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    fields = Form.of("cli_charge").fields
+    monkeypatch.setattr(sys, "stdin", io.StringIO("4111 2222\n1234\r\n"))
+    assert read_arguments(fields, ["--card", "-", "--pin=-"]) == {"card": "4111 2222", "pin": "1234"}
+
+    for piped in ("", "\n"):
+        monkeypatch.setattr(sys, "stdin", io.StringIO(piped))
+        with pytest.raises(UpError, match="--card - takes a line of standard input, and there is none. Pipe the secret into the command"):
+            read_arguments(fields, ["--card", "-"])
+    assert capfd.readouterr() == ("", "")
 
 
 def test_words_are_read_as_their_parameters_are_declared() -> None:
@@ -73,6 +92,7 @@ def test_an_unreadable_option_is_named_with_the_cure(words: list[str], told: str
 
 
 def test_a_secret_may_be_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(isatty=lambda: True))
     monkeypatch.setattr(click, "prompt", lambda label, **how: "typed" if how == {"hide_input": True, "err": True} else "shown")
     assert read_arguments(Form.of("unlock").fields, ["--key", "-"]) == {"key": "typed"}
 
