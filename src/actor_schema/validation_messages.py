@@ -14,6 +14,7 @@ Context = Mapping[str, Any]
 _SENTENCES: dict[str, Callable[[Context], str]] = {
     "missing": lambda _: "Required.",
     "extra_forbidden": lambda _: "No such parameter.",
+    "unexpected_keyword_argument": lambda _: "No such parameter.",  # of a dataclass
     "int_type": lambda _: "Enter a whole number.",
     "int_parsing": lambda _: "Enter a whole number.",
     "int_from_float": lambda _: "Enter a whole number.",
@@ -78,13 +79,25 @@ def no_such(noun: str, name: str, known: Iterable[str]) -> str:
     return f"There is no such {noun}. {meant}" + (f"The {noun}s are: {', '.join(names)}." if names else "There are none here.")
 
 
-def pinpoint(errors: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """The first message for each location within the arguments, by its path: `home.street`, `rooms.0.name`."""
+def pinpoint(errors: Sequence[Mapping[str, Any]], given: Mapping[str, Any]) -> dict[str, str]:
+    """The first message for each location within the given arguments, by its path: `home.street`, `rooms.0.name`."""
     places: dict[str, str] = {}
     for error in errors:
-        if len(error["loc"]) > 1:
+        if len(error["loc"]) > 1 and _is_within(given, error["loc"], may_miss=error["type"] == "missing"):
             places.setdefault(".".join(str(part) for part in error["loc"]), _say(error, {}))
     return places
+
+
+def _is_within(given: Any, location: Sequence[str | int], *, may_miss: bool) -> bool:
+    """False if a part of the location is not one of the value's, but names a type that pydantic has tried."""
+    for left, part in reversed(list(enumerate(reversed(location)))):
+        if isinstance(given, Mapping) and isinstance(part, str):
+            if part not in given:
+                return may_miss and not left
+        elif not isinstance(given, list | tuple) or not isinstance(part, int) or part >= len(given):
+            return False
+        given = given[part]
+    return True
 
 
 def _say(error: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
@@ -118,4 +131,6 @@ def invalid(problems: dict[str, str], places: dict[str, str] | None = None) -> I
     """Return the error of these problems by field."""
     # a name may contain characters that no page or terminal can show
     problems = {storable(field): storable(text) for field, text in problems.items()}
-    return InvalidArguments("; ".join(f"{field}: {text}" for field, text in problems.items()), errors=problems, places=places)
+    error = InvalidArguments("", errors=problems, places=places)
+    error.args = ("; ".join(f"{place}: {text}" for place, text in error.located.items()),)
+    return error

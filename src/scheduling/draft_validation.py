@@ -20,6 +20,7 @@ TOLD = {"event": Event.FAILED.value, "text": "", "schedule": "", "schedule_id": 
 def fitted(draft: Draft, broker: Broker) -> Draft:
     """Validate the draft's arguments; raises InvalidArguments naming every invalid field."""
     problems: dict[str, str] = {}
+    places: dict[str, str] = {}
     actor = broker.actors.get(draft.actor)
     if actor is None:
         raise UnknownActor(f"No actor named {draft.actor!r}. Add its module to {ACTOR_MODULES}.", field="actor")
@@ -28,6 +29,7 @@ def fitted(draft: Draft, broker: Broker) -> Draft:
         draft = replace(draft, args=args, kwargs=kwargs)
     except InvalidArguments as error:
         problems.update(error.errors)
+        places = error.places
     for field, name in draft.callbacks.items():
         problem = _cannot_be_notified(name, broker)
         if problem is not None:
@@ -37,7 +39,7 @@ def fitted(draft: Draft, broker: Broker) -> Draft:
     except InvalidArguments as error:
         problems.update(error.errors)
     if problems:
-        raise InvalidArguments("; ".join(f"{name}: {text}" for name, text in problems.items()), errors=problems)
+        raise InvalidArguments("; ".join(f"{name}: {text}" for name, text in problems.items()), errors=problems, places=places)
     return draft
 
 

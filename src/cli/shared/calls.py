@@ -62,8 +62,10 @@ def sending() -> Iterator[None]:
 
 def words(error: Exception) -> str:
     """The text of an error of src.jobs, with fields named like options."""
-    errors = getattr(error, "errors", None)
-    return "\n".join(f"--{name.replace('_', '-')}: {text}" for name, text in errors.items()) if errors else str(error)
+    errors = getattr(error, "located", None)
+    return (
+        "\n".join(f"--{name if '.' in name else name.replace('_', '-')}: {text}" for name, text in errors.items()) if errors else str(error)
+    )
 
 
 def find(session: Session, id: str) -> Job:

@@ -37,6 +37,14 @@ class InvalidArguments(JobsError):
         self.errors = errors
         self.places = places or {}
 
+    @property
+    def located(self) -> dict[str, str]:
+        """The messages by location within the field where it has some, else by field."""
+        found: dict[str, str] = {}
+        for name, text in self.errors.items():
+            found |= {place: said for place, said in self.places.items() if place.startswith(f"{name}.")} or {name: text}
+        return found
+
 
 class NotAllowed(JobsError):
     """The job's state does not allow the action."""

@@ -219,5 +219,5 @@ def _join(place: str, name: str) -> str:
 
 def _at(place: str, error: JobsError) -> InvalidArguments:
     """The error with its path in the request."""
-    fields = error.errors if isinstance(error, InvalidArguments) else {error.field: str(error)} if error.field else {}
+    fields = error.located if isinstance(error, InvalidArguments) else {error.field: str(error)} if error.field else {}
     return InvalidArguments(f"{place}: {error}", errors={_join(place, str(name)): text for name, text in fields.items()})

@@ -55,7 +55,7 @@ def test_secrets_are_read_from_a_pipe_line_by_line(monkeypatch: pytest.MonkeyPat
 
     for piped in ("", "\n"):
         monkeypatch.setattr(sys, "stdin", io.StringIO(piped))
-        with pytest.raises(UpError, match="--card - takes a line of standard input, and there is none. Pipe the secret into the command"):
+        with pytest.raises(UpError, match="--card - takes a line of standard input, and there is none"):
             read_arguments(fields, ["--card", "-"])
     assert capfd.readouterr() == ("", "")
 

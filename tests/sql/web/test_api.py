@@ -10,7 +10,12 @@ import pytest
 from jsonschema_rs import Draft202012Validator, meta
 from sqlalchemy import select, update
 
+import tests.actors.web
+from src.actor_schema.signature import Signature
+from src.actors import broker
+from src.cli.shared.calls import words
 from src.jobs import State
+from src.jobs.core.errors import InvalidArguments
 from src.jobs.core.models import Job
 from src.jobs.options.job_options import JobOptions
 from src.jobs.submit import defaults
@@ -22,6 +27,7 @@ from src.sql.database import read, write
 from tests.harness.services import random_name
 from tests.harness.site import Program, Site
 
+assert tests.actors.web  # the actor `order`
 pytestmark = pytest.mark.both_stores
 
 
@@ -55,6 +61,28 @@ def test_a_submitted_job_is_answered_with_its_id_state_and_address(site: Site) -
     assert (job["actor"], job["queue"], job["args"], job["kwargs"], job["source"]) == ("add", "default", [1], {"y": 2}, "api")
     assert (job["result"], job["error"], job["progress"], job["attempts"]) == (None, None, None, [])
     assert datetime.fromisoformat(job["created_at"]).tzinfo is not None
+
+
+def test_every_problem_within_an_argument_is_named_by_its_place(site: Site) -> None:
+    kwargs = {"items": [{"name": "pen", "count": 0}, {"nam": "ink"}], "to": {"floor": "x"}, "by": "soon"}
+    status, errors = _refused(site.program(Role.SUBMITTER), {"actor": "order", "kwargs": kwargs})
+
+    assert (status, errors) == (
+        422,
+        {
+            "items.0.count": "Enter 1 or more.",
+            "items.1.name": "Required.",
+            "items.1.nam": "No such parameter.",
+            "to.street": "Required.",
+            "to.floor": "Enter a whole number.",
+            "by": "Enter a date and time, e.g. 2030-12-31T18:00:00Z.",
+        },
+    )
+    listed = site.program(Role.SUBMITTER).post("/api/v1/jobs/bulk", [{"actor": "order", "kwargs": {"items": [{}]}}]).get_json()
+    assert [each["field"] for each in listed["errors"]] == ["0.items.0.name"]
+    with pytest.raises(InvalidArguments) as refused:
+        Signature.of(broker.get_actor("order")).check([], kwargs)
+    assert words(refused.value).splitlines()[3] == "--to.street: Required."
 
 
 def test_each_field_at_fault_is_named_with_the_cure_and_nothing_is_kept(site: Site) -> None:

@@ -76,7 +76,7 @@ def check_step(step: PlannedStep) -> Submission:
     try:
         args, kwargs = signature.check(message.args, message.kwargs)
     except InvalidArguments as error:
-        errors = {f"{step.name}.{name}": text for name, text in error.errors.items()}
+        errors = {f"{step.name}.{name}": text for name, text in error.located.items()}
         raise InvalidArguments(f"step {step.name}: {error}", errors=errors) from None
     return replace(step.submission, message=message.copy(args=tuple(args), kwargs=kwargs))
 

@@ -174,5 +174,5 @@ def _url(id: str) -> str:
 
 def _at(index: int, error: JobsError) -> InvalidArguments:
     """The error, prefixed with its index in the list."""
-    fields = error.errors if isinstance(error, InvalidArguments) else {error.field: str(error)} if error.field else {}
+    fields = error.located if isinstance(error, InvalidArguments) else {error.field: str(error)} if error.field else {}
     return InvalidArguments(f"Job {index} of the list: {error}", errors={f"{index}.{name}": text for name, text in fields.items()})

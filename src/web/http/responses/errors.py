@@ -133,7 +133,7 @@ def _jobs(error: JobsError) -> Response:
     status = _STATUS.get(type(error), 422)
     if isinstance(error, UnknownActor) and request.blueprint == "api" and request.endpoint != "api.call_actor":
         status = 422  # the actor is a field of the body there, not part of the URL
-    fields = getattr(error, "errors", None) or ({error.field: str(error)} if error.field else {})
+    fields = getattr(error, "located", None) or ({error.field: str(error)} if error.field else {})
     if isinstance(error, QueryError):
         fields = {"q": f"{error} At characters {error.start + 1} to {error.end}."}
     return _answer(Problem(status, str(error), fields))
