@@ -84,12 +84,13 @@ def test_a_silent_stream_gives_signs_of_life_and_ends_when_it_is_old(site: Site,
     id = site.program().submit("add", 1, 2)
     monkeypatch.setattr(job_watcher, "HEARTBEAT_S", 0.1)
     with Stream(site.browser(), f"/jobs/{id}/events") as stream:
-        stream.message()
+        while stream.message() == ": alive\n\n":  # reading the job may take longer than that
+            pass
         assert {stream.message() for _ in range(3)} == {": alive\n\n"}
 
     monkeypatch.setattr(job_watcher, "MAX_AGE_S", 0.2)
     with Stream(site.browser(), f"/jobs/{id}/events") as stream:
-        assert set(stream.rest()[1:]) <= {": alive\n\n"}
+        assert sum(message != ": alive\n\n" for message in stream.rest()) <= 1
 
 
 def test_one_look_serves_all_streams(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
