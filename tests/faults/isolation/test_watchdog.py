@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from contextlib import suppress
 
 from src.jobs import Outcome, State
 from tests.actors import isolation as actors
@@ -98,11 +99,12 @@ def _watchdogs(pid: int) -> list[int]:
 def _children(pid: int) -> list[int]:
     found = []
     for thread in os.listdir(f"/proc/{pid}/task"):
-        with open(f"/proc/{pid}/task/{thread}/children") as file:
+        with suppress(FileNotFoundError), open(f"/proc/{pid}/task/{thread}/children") as file:  # it has just ended
             found += [int(child) for child in file.read().split()]
     return found
 
 
 def _command(pid: int) -> bytes:
-    with open(f"/proc/{pid}/cmdline", "rb") as file:
+    with suppress(OSError), open(f"/proc/{pid}/cmdline", "rb") as file:
         return file.read()
+    return b""

@@ -234,7 +234,7 @@ def test_with_its_rabbitmq_away_everything_else_starts_beside_another_house_and_
 
     said = fresh.call("up", "--detach", "--port", "0", "--workers", "1", CALLBOARD_BROKER_URL=AWAY)
     try:
-        assert "RabbitMQ cannot be reached: 127.0.0.1:1 does not answer" in said.stdout + said.stderr
+        assert "RabbitMQ at 127.0.0.1:1 does not answer" in said.stdout + said.stderr
         assert "✔ ready in" in said.stdout
         assert "s3cret" not in said.stdout + said.stderr
         assert fresh.is_ready

@@ -128,4 +128,4 @@ def test_the_doctor_names_dead_nodes_alarms_and_queues_without_a_policy(settings
 
 def test_the_doctor_looks_at_all_of_it(settings: Settings) -> None:
     findings = {each.what: each.ok for each in doctor.examine(None)}
-    assert any(what.startswith("broker amqp://guest:") and not ok for what, ok in findings.items())
+    assert any(what.startswith("RabbitMQ at ") and not ok for what, ok in findings.items())
