@@ -108,6 +108,8 @@ def _keys(value: Any) -> dict[str, list[str]]:
 def _problem(value: Any, given: Any) -> str | None:
     """The kind of error if pydantic's own conversion produced this value from something else; else None."""
     kind = type(value)
+    if kind is timedelta:  # a number is seconds, as in the delay of a job
+        return _INSTANTS[kind] if isinstance(given, bool) else None
     if kind in _INSTANTS:
         counted = (isinstance(given, int | float) and not isinstance(given, kind)) or (
             isinstance(given, str) and _NUMBER.fullmatch(given.strip())

@@ -34,6 +34,7 @@ import typing_extensions
 from pydantic import AfterValidator, PydanticSchemaGenerationError, TypeAdapter
 from pydantic_core import PydanticKnownError, core_schema, to_jsonable_python
 
+from ..formats.quantities import LONGEST, parse_units
 from ..jobs.core.values import text_of
 from ..sql.columns import same_json
 
@@ -69,6 +70,8 @@ def of(hint: Any, within: tuple[Any, ...] = ()) -> Any:
 
 
 def _of_class(kind: type, within: tuple[Any, ...]) -> Any:
+    if kind is timedelta:
+        return Annotated[timedelta, Units()]
     if issubclass(kind, Enum):
         return kind if all(type(member.value) in _NATIVE for member in kind) else Annotated[kind, Choices(tuple(kind), kind.__name__)]
     if typing.is_typeddict(kind) and sys.version_info < (3, 12):
@@ -108,6 +111,25 @@ def _typed_dict(kind: Any, within: tuple[Any, ...]) -> Any:
     if hasattr(kind, "__pydantic_config__"):
         made.__pydantic_config__ = kind.__pydantic_config__
     return made
+
+
+@dataclass(frozen=True)
+class Units:
+    """Text with units, as `1h30m`, or of seconds, for a duration: pydantic reads ISO 8601, and seconds as a number."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> core_schema.CoreSchema:
+        """Return pydantic's schema behind the units."""
+        return core_schema.no_info_before_validator_function(self.read, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: core_schema.CoreSchema, handler: Any) -> dict[str, Any]:
+        """Return the JSON Schema with examples that only this reads."""
+        return {**handler(schema), "examples": ["1h30m", "90"]}
+
+    def read(self, given: Any) -> Any:
+        """Return the duration of a text with units or of a number; any other value unchanged."""
+        text = given.strip().lower() if isinstance(given, str) else ""
+        seconds = float(text) if text.isascii() and text.isdecimal() else parse_units(text)
+        return given if seconds is None or seconds > LONGEST.total_seconds() else timedelta(seconds=seconds)
 
 
 @dataclass(frozen=True)

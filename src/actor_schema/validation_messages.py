@@ -52,11 +52,13 @@ _STARTS = {
     "datetime": "Enter a date and time, e.g. 2030-12-31T18:00:00Z.",
     "date": "Enter a date, e.g. 2030-12-31.",
     "timezone": "Enter a date and time with its zone, e.g. 2030-12-31T18:00:00Z.",
-    "time_delta": "Enter a duration, e.g. PT90S or 01:30:00.",
+    "time_delta": "Enter a duration: 01:30:00 or PT90S.",
     "time": "Enter a time of day, e.g. 18:00.",
     "uuid": "Enter a UUID.",
     "url": "Enter a full address, e.g. https://example.com.",
 }
+#: notations that durations have besides those of pydantic, except within a team's own models
+SHORT_DURATIONS = "1h30m, 90 (seconds)"
 _RANGE = {"greater_than_equal", "less_than_equal"}
 
 
@@ -110,7 +112,8 @@ def _say(error: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
         return _SENTENCES[kind](error.get("ctx", {}))
     for start, text in _STARTS.items():
         if kind.startswith(start):
-            return text
+            is_short = schema.get("format") == "duration" and "examples" in schema
+            return text.replace(": ", f": {SHORT_DURATIONS}, ") if is_short else text
     return _sentence(str(error["msg"]).replace("Input should", "It should"))
 
 

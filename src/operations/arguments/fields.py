@@ -9,6 +9,7 @@ from typing import Any
 
 from ...actor_schema.json_schemas import DECIMAL, NAIVE
 from ...actor_schema.signature import Signature
+from ...actor_schema.validation_messages import SHORT_DURATIONS
 from ...jobs.files.upload import FORMAT, in_units
 from .field import ABSENT, NO_ZONE, Choice, Field, Kind, choice_text
 from .reading import valued
@@ -83,6 +84,8 @@ def _field(name: str, schema: Schema, whole: Schema, required: bool, depth: int 
 
 
 def _hint(kind: Kind, core: Schema) -> str:
+    if core.get("format") == "duration":
+        return f"A duration: {f'{SHORT_DURATIONS}, ' if 'examples' in core else ''}01:30:00 or PT90S."
     if kind not in (Kind.FILE, Kind.FILES):
         return _KIND_HINTS.get(kind, "")
     file, words = _file(core), []
