@@ -9,6 +9,7 @@ import typing
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import is_dataclass
+from functools import partial
 from types import GenericAlias, NoneType, SimpleNamespace, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -16,10 +17,14 @@ from pydantic import PydanticSchemaGenerationError, PydanticUserError, TypeAdapt
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from ..importing import after_imports
 from ..jobs.files.upload import FORMAT
+from ..logs import get_logger
 from . import counterparts
 from .json_schemas import Schemas
 
+log = get_logger(__name__)
+_UNRESOLVED = object()
 #: types that JSON carries unchanged
 _NATIVE = (bool, int, float, str, list, dict, NoneType, Any, object)
 _NATIVE_CONTAINERS = (list, Sequence, Iterable)
@@ -29,14 +34,10 @@ _SECRET = re.compile(r"\bSecret(Str|Bytes)?\b")
 
 def hints(function: Callable[..., Any], parameters: Mapping[str, inspect.Parameter]) -> dict[str, Any]:
     """Return the hint of each parameter; Any for a missing or unreadable one. `*args` are a list, `**kwargs` a dict."""
-    # One by one: a name imported under TYPE_CHECKING must cost one hint, not all of them.
-    scope = getattr(inspect.unwrap(function), "__globals__", {})
     found: dict[str, Any] = {}
     for name, parameter in parameters.items():
-        hint = Any if parameter.annotation is inspect.Parameter.empty else parameter.annotation
-        try:
-            hint = typing.get_type_hints(SimpleNamespace(__annotations__={name: hint}), scope, include_extras=True)[name]
-        except (NameError, AttributeError, TypeError, SyntaxError):
+        hint = _resolved(function, parameter)
+        if hint is _UNRESOLVED:
             hint = Any
         if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
             hint = GenericAlias(list, (hint,))
@@ -44,6 +45,28 @@ def hints(function: Callable[..., Any], parameters: Mapping[str, inspect.Paramet
             hint = GenericAlias(dict, (str, hint))
         found[name] = hint
     return found
+
+
+def _resolved(function: Callable[..., Any], parameter: inspect.Parameter) -> Any:
+    """The hint of one parameter: a name imported under TYPE_CHECKING must cost one hint, not all of them."""
+    scope = getattr(inspect.unwrap(function), "__globals__", {})
+    hint = Any if parameter.annotation is inspect.Parameter.empty else parameter.annotation
+    try:
+        return typing.get_type_hints(SimpleNamespace(__annotations__={"": hint}), scope, include_extras=True)[""]
+    except (NameError, AttributeError, TypeError, SyntaxError):
+        return _UNRESOLVED
+
+
+def _warn_of_unresolved(function: Callable[..., Any], parameter: inspect.Parameter) -> None:
+    """Log a hint that is unresolved when all modules are imported: before, it may name a class that comes later."""
+    if _resolved(function, parameter) is _UNRESOLVED:
+        log.warning(
+            "hint_unresolved",
+            actor=f"{function.__module__}.{function.__qualname__}",
+            parameter=parameter.name,
+            hint=parameter.annotation,
+            cure="it accepts any JSON: import its names outside `if TYPE_CHECKING`, or correct it",
+        )
 
 
 def accepted(hint: Any) -> Any:
@@ -107,6 +130,8 @@ def misdeclared(function: Callable[..., Any]) -> str | None:
         annotation = parameters[name].annotation
         if isinstance(annotation, str) and hint is Any and _SECRET.search(annotation):
             return f"the hint of {name} cannot be read ({annotation}), so it would not be a secret: import its names outside `if TYPE_CHECKING`"
+        if _resolved(function, parameters[name]) is _UNRESOLVED:
+            after_imports(partial(_warn_of_unresolved, function, parameters[name]))
         fields = [each for each in getattr(hint, "__metadata__", ()) if isinstance(each, FieldInfo)]
         if any(each.default_factory or each.default is not PydanticUndefined for each in fields):
             return f"the default of {name} is in its Field, where Python does not see it: write {name}: … = default"

@@ -13,8 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import AfterValidator, BaseModel, Field, SecretStr
+from structlog.testing import capture_logs
 
 from src.actor_schema.signature import Signature
+from src.actor_schema.type_hints import misdeclared
+from src.importing import complete_imports
 from src.jobs.core.errors import InvalidArguments
 
 
@@ -216,3 +219,18 @@ def test_whatever_is_sent_is_refused_in_words_or_comes_out_as_the_same_call(args
     else:
         assert checked == (args, kwargs)
         assert signature.fits(*checked) is None
+
+
+def test_a_hint_that_stays_unresolved_is_logged_when_all_modules_are_imported() -> None:
+    def late(day: Later, when: datte) -> None: ...  # type: ignore[name-defined]  # noqa: F821
+
+    with capture_logs() as logged:
+        assert misdeclared(late) is None
+        late.__globals__["Later"] = str
+        complete_imports()
+        del late.__globals__["Later"]
+
+    [warning] = logged
+    assert (warning["event"], warning["parameter"], warning["hint"]) == ("hint_unresolved", "when", "datte")
+    assert warning["actor"].endswith(".late")
+    assert "TYPE_CHECKING" in warning["cure"]
