@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         cli(None if arguments is None else list(arguments), prog_name=COMMAND, complete_var=COMPLETE_VARIABLE)
     except UpError as error:
         click.echo(visible(f"✘ {error}"), err=True)
-        sys.exit(1)
+        sys.exit(error.exit_code)
     except UnicodeEncodeError as error:
         if not _UNDECODED.search(str(error.object)):
             raise

@@ -24,13 +24,17 @@ def token() -> None:
 @data_option
 def token_create(*, name: str, role: str, actors: str, expires: str | None, data: Path | None) -> None:
     """Create an API token and print it once."""
-    join(data)
+    join(data, needs_actors=False)
     from ...jobs import JobsError
     from ...operations.format.request_values import ahead
-    from ...operations.people.permissions import read_patterns
+    from ...operations.people.permissions import read_patterns, unmatched
     from ...operations.people.tokens import create_token
 
     try:
-        click.echo(create_token(name, role, actors=read_patterns(actors), expires_at=ahead("expires", expires)))
+        patterns = read_patterns(actors)
+        click.echo(create_token(name, role, actors=patterns, expires_at=ahead("expires", expires)))
     except (ValueError, JobsError) as error:
         raise UpError(str(error)) from None
+    for each in unmatched(patterns):
+        star = "" if each.endswith("*") else f" A prefix ends with a star: {each}*"
+        click.echo(f"⚠ --actors: no actor matches {each} yet.{star}", err=True)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from werkzeug.datastructures import MultiDict
 
-from ...up.errors import UpError
+from ...up.errors import UpError, WrongCommandLine
 
 if TYPE_CHECKING:
     from ...actor_schema.signature import Signature
@@ -39,7 +39,7 @@ class ActorArguments:
 
 
 def arguments_of(actor: str) -> ActorArguments:
-    """The arguments of an actor; UpError suggests similar names for an unknown one."""
+    """The arguments of an actor; raises UpError for an unknown one."""
     from ...actor_schema.signature import Signature
     from ...jobs.core.errors import UnknownActor
     from ...operations.arguments.fields import fields_of
@@ -48,8 +48,7 @@ def arguments_of(actor: str) -> ActorArguments:
     try:
         signature = Signature.of(actor_catalogue.submittable(actor))
     except UnknownActor as error:
-        alike = get_close_matches(actor, [each.actor_name for each in actor_catalogue.entries()], n=3, cutoff=0.5)
-        raise UpError(f"{error}" + (f"\nDid you mean {' or '.join(alike)}?" if alike else "")) from None
+        raise UpError(str(error)) from None
     return ActorArguments(signature, fields_of(signature))
 
 
@@ -103,7 +102,7 @@ def texts(arguments: Sequence[str], known: dict[str, Field]) -> MultiDict[str, s
     while rest:
         word = rest.pop(0)
         if not word.startswith("--"):
-            raise UpError(f"{word!r} belongs to no argument. Write --NAME {word}; the names are: {', '.join(known) or '(none)'}.")
+            raise WrongCommandLine(f"{word!r} belongs to no argument. Write --NAME {word}; the names are: {', '.join(known) or '(none)'}.")
         option, given, value = word.partition("=")
         name, negated = _named(option, known)
         each = known[name]
@@ -112,7 +111,7 @@ def texts(arguments: Sequence[str], known: dict[str, Field]) -> MultiDict[str, s
             continue
         if not given:
             if not rest or rest[0].startswith("--"):
-                raise UpError(f"{option} needs a value: {option} {value_of(each)}  (empty: {option}=)")
+                raise WrongCommandLine(f"{option} needs a value: {option} {value_of(each)}  (empty: {option}=)")
             value = rest.pop(0)
         if each.kind == "password" and value == "-":
             value = _secret(option, each.label)
@@ -125,7 +124,7 @@ def texts(arguments: Sequence[str], known: dict[str, Field]) -> MultiDict[str, s
         elif each.kind in ("checkboxes", "files"):
             sent.add(name, value)
         else:
-            raise UpError(f"{option} is given twice but takes one value.")
+            raise WrongCommandLine(f"{option} is given twice but takes one value.")
     return sent
 
 
@@ -185,7 +184,7 @@ def _named(option: str, known: dict[str, Field]) -> tuple[str, bool]:
         return positive, True
     alike = get_close_matches(name, known, n=1, cutoff=0.5)
     hint = f" Did you mean --{alike[0]}?" if alike else ""
-    raise UpError(f"There is no argument {option}.{hint} The names are: {', '.join('--' + each for each in known) or '(none)'}.")
+    raise WrongCommandLine(f"There is no argument {option}.{hint} The names are: {', '.join('--' + each for each in known) or '(none)'}.")
 
 
 def _secret(option: str, label: str) -> str:

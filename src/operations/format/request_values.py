@@ -84,7 +84,7 @@ def ahead(field: str, value: str | float | None) -> datetime | None:
             return parse_instant(str(value))
         return now() + parse_duration(value)
     except ValueError as error:
-        raise JobsError(f"{field}: {error}", field=field) from None
+        raise InvalidArguments(f"{field}: {error}", errors={field: str(error)}) from None
 
 
 def duration(field: str, value: str | float | None) -> timedelta | None:
@@ -92,4 +92,4 @@ def duration(field: str, value: str | float | None) -> timedelta | None:
     try:
         return None if value is None else parse_duration(value)
     except ValueError as error:
-        raise JobsError(f"{field}: {error}", field=field) from None
+        raise InvalidArguments(f"{field}: {error}", errors={field: str(error)}) from None

@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 
 from ... import ACTOR_MODULES, actors
 from ...broker.core.topology import dead_letter_queue, queues_of
@@ -38,6 +39,11 @@ def read_patterns(text: str) -> Patterns | None:
     if wrong:
         raise ValueError(f"{wrong[0]!r:.60} is not an actor name or a prefix followed by a star, e.g. reports_*.")
     return None if not patterns or "*" in patterns else patterns
+
+
+def unmatched(patterns: Patterns | None) -> list[str]:
+    """The patterns that no loaded actor matches."""
+    return [each for each in patterns or () if not any(_matches(each, name) for name in actors.broker.actors)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +124,12 @@ def require(actor: str) -> None:
 
 
 def unknown(actor: str) -> UnknownActor:
-    """The error for an actor that does not exist or that the caller may not know of."""
-    return UnknownActor(f"No actor named {actor!r}. Add its module to {ACTOR_MODULES}.", field="actor")
+    """The error for an actor that does not exist or that the caller may not know of, with permitted ones of similar names."""
+    limited = in_force()
+    known = [name for name, each in actors.broker.actors.items() if fits(limited, name) and not each.options.get("internal")]
+    alike = get_close_matches(actor, known, n=3, cutoff=0.6)
+    meant = f" Did you mean {' or '.join(alike)}?" if alike else ""
+    return UnknownActor(f"No actor named {actor!r}.{meant} Add its module to {ACTOR_MODULES}.", field="actor")
 
 
 def submit_role(actor: str | None) -> Role:

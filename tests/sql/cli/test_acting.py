@@ -72,3 +72,10 @@ def test_an_interrupt_ends_the_wait_and_not_the_job(terminal: Terminal, tmp_path
         waited_for = out.read_text().strip()
         assert err.read_text().endswith(f"No longer waiting; the job goes on: ./run job {waited_for}\n")
         assert json.loads(terminal.run("job", waited_for))["state"] == "queued"
+
+
+def test_a_token_for_actors_that_do_not_exist_is_made_with_a_warning(terminal: Terminal) -> None:
+    made = terminal.call("token", "create", "ci", "--role", "submitter", "--actors", "ad_,add,create_*")
+
+    assert made.stdout.strip()
+    assert made.stderr == "⚠ --actors: no actor matches ad_ yet. A prefix ends with a star: ad_*\n"

@@ -114,6 +114,7 @@ def test_each_actor_has_its_help_and_an_unknown_name_gets_a_suggestion(terminal:
     assert "Create random user accounts." in told
     assert "--total INTEGER  How many. Between 50 and 500. [50<=x<=500; required]" in told
     assert "--wait" in told
+    assert "There is no argument --z." in terminal.run("submit", "add", "--z", "1", code=2)
     assert "Did you mean create_random_user_accounts?" in terminal.run("submit", "create_random_accounts", "--help", code=1)
     wrong = terminal.run("submit", "create_random_user_accounts", "--total", "7", code=1)
     assert wrong.splitlines()[-2:] == [

@@ -63,6 +63,21 @@ def test_a_submitted_job_is_answered_with_its_id_state_and_address(site: Site) -
     assert datetime.fromisoformat(job["created_at"]).tzinfo is not None
 
 
+def test_an_option_that_cannot_be_read_is_named_once(site: Site) -> None:
+    program = site.program(Role.SUBMITTER)
+    answer = program.post("/api/v1/jobs", {"actor": "add", "args": [1, 2], "delay": "soon"}).get_json()
+    assert answer["detail"] == "delay: Give a duration such as 90 (seconds), 10m, 1h30m or 2d."
+    assert answer["errors"] == [{"field": "delay", "message": "Give a duration such as 90 (seconds), 10m, 1h30m or 2d."}]
+
+
+def test_an_unknown_actor_is_answered_with_the_one_that_was_meant_unless_that_is_hidden(site: Site) -> None:
+    misspelled = {"actor": "create_random_user_account"}
+    _, errors = _refused(site.program(Role.SUBMITTER), misspelled)
+    assert "Did you mean create_random_user_accounts?" in errors["actor"]
+    refused = site.program(Role.SUBMITTER, actors=["add"]).post("/api/v1/jobs", misspelled)
+    assert "create_random_user_accounts" not in refused.text
+
+
 def test_every_problem_within_an_argument_is_named_by_its_place(site: Site) -> None:
     kwargs = {"items": [{"name": "pen", "count": 0}, {"nam": "ink"}], "to": {"floor": "x"}, "by": "soon"}
     status, errors = _refused(site.program(Role.SUBMITTER), {"actor": "order", "kwargs": kwargs})
