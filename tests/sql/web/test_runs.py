@@ -49,6 +49,7 @@ def test_runs_with_the_same_arguments_are_found_within_a_bound(site: Site, monke
         page = program.get(f"/api/v1/jobs/{first}/runs{query}").get_json()
         return [job["id"] for job in page["jobs"]], page["next"], page["partial"]
 
+    monkeypatch.setattr(runs, "BUDGET_S", 60.0)
     assert listed() == ([third, second], None, False)
     ids, after, partial = listed("?limit=1")
     assert (ids, partial) == ([third], False)
@@ -62,6 +63,7 @@ def test_runs_with_the_same_arguments_are_found_within_a_bound(site: Site, monke
     monkeypatch.setattr(runs, "BUDGET_S", 0.0)
     ids, after, partial = listed()
     assert (ids, after, partial) == ([third, second], str(look(site.database, second).seq), True)
+    monkeypatch.setattr(runs, "BUDGET_S", 60.0)
     assert listed(f"?after={after}") == ([], None, False)
     assert site.browser().get(f"/jobs/{first}/runs?after={after}").status_code == 200
 
