@@ -76,7 +76,8 @@ class Batch:
         `take` must not use the session.
         """
         parts = [rows[begin : begin + PART] for begin in range(0, len(rows), PART)]
-        if len(parts) < 2 or session.connection().dialect.driver != "psycopg":  # another driver in a session of the application
+        dialect = session.connection().dialect
+        if len(parts) < 2 or dialect.driver != "psycopg" or dialect.is_async:  # another driver, or asyncio, in a session of the application
             take(self.execute(session, rows, **parameters))
         else:
             pipeline(session.connection(), self.postgresql, ({**self._arrays(part), **parameters} for part in parts), take)

@@ -23,6 +23,7 @@ _ENTER = text("SELECT current_setting('search_path'), set_config('search_path', 
 _LEAVE = text("SELECT set_config('search_path', :path, true)")
 #: drivers that take the parameters of direct SQL as they are written
 _DRIVERS = ("pysqlite", "aiosqlite", "psycopg", "psycopg_async", "psycopg2", "asyncpg")
+_TRANSLATION = "schema_translate_map"
 #: SQLSTATEs: no such table, column, schema
 _NO_TABLES = ("42P01", "42703", "3F000")
 _OWN_TRANSACTION = "or submit in a transaction of its own after your commit: with database.write() as session: submit(session, message)"
@@ -39,7 +40,8 @@ def handed_over(given: AnySession) -> Iterator[Session]:
     _check(connection)
     try:
         schema = get_settings().database_schema
-        with _search_path(session, connection, schema) if schema and connection.dialect.name == "postgresql" else nullcontext():
+        path = _search_path(session, connection, schema) if schema and connection.dialect.name == "postgresql" else nullcontext()
+        with path, _untranslated(connection):
             yield session
     except DBAPIError as error:
         if (problem := _problem(connection, error)) is None:
@@ -85,6 +87,20 @@ def _commits_each_statement(connection: Connection) -> bool:
     if connection.dialect.name == "sqlite":  # with isolation level None, a transaction must have been begun by hand
         return driver.isolation_level is None and not getattr(driver, "in_transaction", True)
     return bool(driver.autocommit)
+
+
+@contextmanager
+def _untranslated(connection: Connection) -> Iterator[None]:
+    """Leave Callboard's tables where they are, also in a session that looks for its own tables in the schema of a tenant."""
+    translated = connection.get_execution_options().get(_TRANSLATION)
+    if translated is None:
+        yield
+        return
+    connection.execution_options(**{_TRANSLATION: None})
+    try:
+        yield
+    finally:
+        connection.execution_options(**{_TRANSLATION: translated})
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from src.jobs.core.session_handover import handed_over
 from src.jobs.submit.requests import submission_of
 from src.settings import get_settings
 from src.sql.database import Database
+from src.sql.statements import PART
 from tests.harness.stores import only_on
 
 pytestmark = pytest.mark.both_stores
@@ -147,6 +149,31 @@ def test_an_async_session_without_the_tables_is_refused_with_the_cure(driver: st
         await engine.dispose()
 
     asyncio.run(run())
+
+
+@only_on("postgresql")
+@pytest.mark.parametrize("driver", ["psycopg", "asyncpg"])
+def test_an_async_session_takes_any_number_of_jobs(driver: str, database: Database) -> None:
+    async def run() -> None:
+        engine = create_async_engine(database.url.set(drivername=f"postgresql+{driver}"))
+        async with AsyncSession(engine) as session:
+            many = [submission_of(add.message(n, 1)) for n in range(PART + 1)]
+            receipts = await session.run_sync(submit_many, many)
+            await session.commit()
+        await engine.dispose()
+        assert all(receipt.created for receipt in receipts)
+
+    asyncio.run(run())
+
+    assert jobs(database) == PART + 1
+
+
+def test_a_session_that_looks_for_its_tables_in_another_schema_takes_a_job(database: Database, engine: Engine) -> None:
+    with Session(engine.execution_options(schema_translate_map={None: "tenant"})) as session:
+        keyed = [submit(session, add.message(1, 2), unique_key="k", unique_for=timedelta(hours=1)).created for _ in range(2)]
+        kept = session.connection().get_execution_options()["schema_translate_map"]
+        session.commit()
+    assert (keyed, kept, jobs(database)) == ([True, False], {None: "tenant"}, 1)
 
 
 def test_what_is_not_a_session_is_refused(database: Database, engine: Engine) -> None:
