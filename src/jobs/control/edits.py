@@ -70,8 +70,11 @@ def edit(session: Session, id: str, change: Edit) -> Job:
 
 
 def revise(session: Session, id: str, attempt: int, change: Edit) -> None:
-    """Change the row of a running attempt, so that its retry starts with other values; one that has ended stays unchanged."""
-    _update(session, id, [State.RUNNING], Job.attempt == attempt, **_values(change))
+    """Change the row of a running attempt, so that its retry starts with other values; one that has ended stays unchanged.
+
+    Its keys stay: another job may have those of the new arguments, and the attempt could not be retried.
+    """
+    _update(session, id, [State.RUNNING], Job.attempt == attempt, keeps_keys=True, **_values(change))
 
 
 def takes_results(session: Session, id: str) -> bool:
@@ -146,9 +149,9 @@ def _new_keys(session: Session, which: Sequence[Any], values: Mapping[str, Any])
     return found
 
 
-def _update(session: Session, id: str, states: Sequence[State], *conditions: Any, **values: Any) -> Job | None:
+def _update(session: Session, id: str, states: Sequence[State], *conditions: Any, keeps_keys: bool = False, **values: Any) -> Job | None:
     which = (Job.id == id, Job.state.in_(states), *conditions)
-    if "args" in values:
+    if "args" in values and not keeps_keys:
         values |= _new_keys(session, which, values)
     statement = update(Job).where(*which).values(**values).returning(Job)
     try:

@@ -176,15 +176,18 @@ def test_a_job_that_waits_for_its_turn_takes_it_among_those_of_its_new_key(datab
     assert job.reason == fair_queueing.reason("berta")
 
 
-def test_a_running_job_that_revises_its_arguments_keeps_out_those_of_the_new_ones(database: Database, declare: Callable[..., None]) -> None:
+@pytest.mark.both_stores
+def test_a_running_job_that_revises_its_arguments_keeps_its_key(database: Database, declare: Callable[..., None]) -> None:
     declare(JobOptions(unique_until=Unique.FINISHED))
     one = claimed(database, hired(database), "order 1")
+    other = submitted(database, "order 2")
 
     with database.write() as session:
         revise(session, one.id, one.attempt, Edit(args=["order 2"]))
 
-    assert submitted(database, "order 2").id == one.id
-    assert submitted(database, "order 1").created
+    assert look(database, one.id).args == ["order 2"]
+    assert submitted(database, "order 1").id == one.id
+    assert submitted(database, "order 2").id == other.id
 
 
 @pytest.mark.both_stores
@@ -198,3 +201,15 @@ def test_a_search_finds_the_arguments_that_a_job_has_after_an_edit(database: Dat
         found = {word: [one.id for one in search.find(session, search.parse(word)).jobs] for word in ("11111", "22222")}
 
     assert found == {"11111": [], "22222": [job.id]}
+
+
+@pytest.mark.both_stores
+def test_a_process_that_does_not_know_the_actor_leaves_what_a_search_finds(database: Database) -> None:
+    job = submitted(database, 11_111, 1)
+    with database.write() as session:
+        with texts.search_fields.replaced(lambda _actor, args, _kwargs: {"x": args[0]}):
+            texts.write_new(session)
+        with texts.search_fields.replaced(lambda *_: None):
+            texts.rewrite(session, [look(database, job.id).seq])
+
+        assert [one.id for one in search.find(session, search.parse("11111")).jobs] == [job.id]
