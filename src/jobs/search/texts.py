@@ -62,7 +62,12 @@ def text_of(actor: str | None, args: Any, kwargs: Any) -> str:
     with guarded("arguments_not_searchable", actor=actor):
         known = arguments_of(actor, args, kwargs)
         arguments = "" if known is None else json.dumps(known, ensure_ascii=False, separators=(",", ":"))
-    return f"{actor or ''}\n{arguments}".lower().replace("\x00", "").encode("utf-8", "ignore").decode()[:LONGEST]
+    return (_unknown(actor) + arguments).lower().replace("\x00", "").encode("utf-8", "ignore").decode()[:LONGEST]
+
+
+def _unknown(actor: str | None) -> str:
+    """The text of a job without arguments, or of an actor that is unknown here."""
+    return f"{actor or ''}\n"
 
 
 class Place:
@@ -123,14 +128,22 @@ def write_new(session: Session, *, limit: int = AT_ONCE) -> int:
 
 
 def rewrite(session: Session, seqs: Collection[int]) -> None:
-    """Write the texts of jobs whose arguments have changed; one that has no text yet gets it with the new jobs."""
+    """Write the texts of jobs whose arguments have changed; one that has no text yet gets it with the new jobs.
+
+    A process that does not know the actor leaves its job's text: it would write the name alone.
+    """
     texts, key = _of(session)
-    written = [*session.execute(select(key).where(key.in_(seqs))).scalars()]
+    written = [*session.execute(select(key).where(key.in_(seqs))).scalars()] if seqs else []
     if written:
-        forget(session, written)
         columns = select(Job.seq, Job.actor, Job.args, Job.kwargs).where(Job.seq.in_(written))
-        values = [{key.name: seq, "text": text_of(actor, args, kwargs)} for seq, actor, args, kwargs in session.execute(columns)]
-        session.execute(insert(texts), values)
+        values = [
+            {key.name: seq, "text": text}
+            for seq, *called in session.execute(columns)
+            if (text := text_of(*called)) != _unknown(called[0]).lower()
+        ]
+        forget(session, [each[key.name] for each in values])
+        if values:
+            session.execute(insert(texts), values)
 
 
 def forget(session: Session, seqs: Collection[int]) -> None:
