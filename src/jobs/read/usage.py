@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import and_, func, select
+from sqlalchemy import and_, case, func, select
 from sqlalchemy.orm import Session
 
 from ...sql.clock import now
@@ -26,6 +26,8 @@ BY_MINUTE = timedelta(hours=6)
 BY_SCHEDULE = "schedule "
 #: a tick that a user has started is the user's
 _OF_SCHEDULE = and_(Usage.source == Source.SCHEDULE, Usage.submitted_by.startswith(BY_SCHEDULE))
+#: "": no user, as of a schedule's notifications
+_USER = case((and_(Usage.source == Source.CALLBACK, Usage.submitted_by.startswith(BY_SCHEDULE)), ""), else_=Usage.submitted_by)
 #: lines of a bill
 MOST = 1_000
 
@@ -64,7 +66,7 @@ class Line:
 def bill(session: Session, since: datetime, until: datetime, by: By) -> list[Line]:
     """Sum the spans of a period, most CPU time first, days (UTC) in order. Row filters apply."""
     span, first, last = spans(since, until)
-    key: Any = {By.ACTOR: Usage.actor, By.DAY: Usage.minute // 1440}.get(by, Usage.submitted_by)
+    key: Any = {By.ACTOR: Usage.actor, By.DAY: Usage.minute // 1440, By.USER: _USER}.get(by, Usage.submitted_by)
     sums = [func.sum(each) for each in (Usage.jobs, Usage.attempts, Usage.measured, Usage.cpu_us, Usage.run_us, Usage.wait_us)]
     statement = select(key, *sums, func.max(Usage.memory_bytes)).where(Usage.span == span, Usage.minute >= first, Usage.minute < last)
     if by is By.SCHEDULE:

@@ -115,3 +115,12 @@ def test_a_late_commit_is_found_and_old_minutes_are_deleted(database: Database, 
     assert spans <= {usage.LONG, usage.SHORT}
     with database.read() as session:
         assert usage.total(usage.bill(session, now() - timedelta(days=30), now() + timedelta(hours=1), By.ACTOR)).jobs == 2
+
+
+def test_a_notification_of_a_schedule_is_no_users(database: Database, time: StillClock) -> None:
+    worker = hired(database)
+    run_one(database, time, worker, submitted_by="ada")
+    run_one(database, time, worker, submitted_by="schedule nightly", source="callback")
+    count(database, time)
+    assert {name: each.jobs for name, each in bill(database, By.USER).items()} == {"ada": 1, "unknown": 1}
+    assert bill(database, By.SCHEDULE) == {}
