@@ -28,6 +28,8 @@ log = get_logger(__name__)
 
 #: dead letters requeued at once
 MOST = 1000
+#: dead letters looked at for them, if some may not be requeued
+MOST_LOOKED_AT = 10 * MOST
 #: deliveries after which a message is replaced by a copy; RabbitMQ 4 drops it after 20
 RENEWED_AFTER = 15
 #: seconds to wait until another process has finished with the dead letters of a queue, and between two attempts
@@ -111,14 +113,16 @@ def _lock(connection: Any, queue: str) -> None:
 def _requeue(channel: Any, queue: str, limit: int, takes: Callable[[bytes], bool]) -> Requeued:
     letters = topology.dead_letter_queue(queue)
     there = waiting(channel, letters)
-    moved, left = 0, []
-    for _ in range(min(there, limit)):
+    moved = 0
+    for _ in range(min(there, MOST_LOOKED_AT)):
+        if moved == limit:
+            break
         with answered(channel.connection, f"a dead letter of {letters}"):
             method, properties, body = channel.basic_get(letters)
             if method is None:
                 break
             if not takes(body):
-                left.append((method, properties, body))
+                give_back(channel, letters, method, properties, body, as_copy=True)  # at the end: not before those that may move
                 continue
             try:
                 channel.basic_publish("", origin(queue, properties), body, fresh(properties), mandatory=True)
@@ -127,9 +131,6 @@ def _requeue(channel: Any, queue: str, limit: int, takes: Callable[[bytes], bool
                 raise
             channel.basic_ack(method.delivery_tag)
         moved += 1
-    for each in left:
-        with answered(channel.connection, f"the return of a dead letter of {queue}"):
-            give_back(channel, letters, *each)
     log.info("dead_letters_given_back", queue=queue, messages=moved)
     return Requeued(moved, there - moved)
 
