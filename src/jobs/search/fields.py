@@ -127,7 +127,7 @@ def _of_worker(value: str, _: Place) -> ColumnElement[bool]:
     return or_(runs, Job.seq.in_(ran))
 
 
-def _of_error(value: str, _: Place) -> ColumnElement[bool]:
+def _of_error(value: str, place: Place) -> ColumnElement[bool]:
     if re.fullmatch(rf"[0-9a-f]{{{LENGTH}}}", value):
         return Job.seq.in_(select(Attempt.job_seq).where(Attempt.fingerprint == value))
     words = escaped(value).replace("*", "%")
@@ -137,7 +137,9 @@ def _of_error(value: str, _: Place) -> ColumnElement[bool]:
         patterns = [words, f"{words}:%"]
     else:  # a type stands before the first blank as a whole, words of the message behind it
         patterns = [words, f"{words}:%", f"{words} %", f"% %{words}%"]
-    return or_(*(Job.error.ilike(each, escape="\\") for each in patterns))
+    # SQLite's LIKE ignores the case of ASCII letters by itself; for others it calls Python for each row.
+    alike = Job.error.like if place.is_sqlite and value.isascii() else Job.error.ilike
+    return and_(Job.error.is_not(None), or_(*(alike(each, escape="\\") for each in patterns)))
 
 
 def _of_workflow(value: str, _: Place) -> ColumnElement[bool]:
