@@ -24,14 +24,18 @@ from .publication import Publication
 
 
 def send(message: Message[Any], *, has_own_id: bool = False) -> None:
-    """Submit one job. `has_own_id`: the caller chose its id. Raises OperationalError if the database is away, Unsupported for an id that is taken."""
+    """Submit one job; if its unique key has one, the message gets that job's id. `has_own_id`: the caller chose its id.
+
+    Raises OperationalError if the database is away, Unsupported for an id that is taken.
+    """
     asked = submission_of(message)
     with _published([Publication(asked)]) as [publication]:
-        message = message if publication.submission is asked else _message_of(publication.submission)
+        sent = message if publication.submission is asked else _message_of(publication.submission)
         if has_own_id:
-            _submit_with_own_id(message)
+            _submit_with_own_id(sent)
         else:
-            dramatiq.get_broker().enqueue(message)
+            dramatiq.get_broker().enqueue(sent)
+        _set_id(message, sent.message_id)
 
 
 def send_all(workflow: Workflow, own_ids: Sequence[str] = ()) -> str:
@@ -49,9 +53,15 @@ def _submit_with_own_id(message: Message[Any]) -> None:
     broker = dramatiq.get_broker()
     broker.emit_before("enqueue", message, None)
     with session() as own:
-        if not submit(own, message).created:
+        receipt = submit(own, message)
+        if not receipt.created:
             _require_free(own, [message.message_id])
+            _set_id(message, receipt.id)
     broker.emit_after("enqueue", message, None)
+
+
+def _set_id(message: Message[Any], id: str) -> None:
+    object.__setattr__(message, "message_id", id)  # in place, as the broker does: the caller makes the result of this message
 
 
 def _require_free(session: Session, ids: Sequence[str]) -> None:

@@ -37,6 +37,7 @@ from src.jobs.limits import overrides
 from src.sql.clock import now
 from src.sql.database import Database
 from tests.actors import celery_tasks as tasks
+from tests.actors import endings
 from tests.harness.inline import Inline
 from tests.harness.jobs import StillClock, look
 
@@ -460,6 +461,21 @@ def test_an_id_that_has_a_job_is_refused_whatever_its_state(end: str, inline: In
     with pytest.raises(Unsupported, match="task_id='twice'"):
         calls[5]()
     assert [look(inline.database, first.id).args, len(jobs_of(inline.database))] == [[1], 1]
+
+
+@pytest.mark.both_stores
+def test_a_call_whose_unique_key_has_a_job_returns_that_jobs_result(inline: Inline) -> None:
+    call, values = endings.once.actor_name, ("one",)
+    results = [tasks.app.send_task(call, values), tasks.app.send_task(call, values), tasks.app.send_task(call, values, task_id="mine")]
+    with receiving(before_task_publish=lambda headers, **_: headers.update(trace="x")):
+        results += [tasks.app.send_task(call, values), tasks.app.send_task(call, values, task_id="mine")]
+    taken = tasks.keep.delay().id
+    with pytest.raises(Unsupported, match=f"task_id='{taken}'"):
+        tasks.app.send_task(call, values, task_id=taken)
+
+    assert {result.id for result in results} == {job.id for job in jobs_of(inline.database) if job.actor == call}
+    inline.run_all()
+    assert [result.get(timeout=1) for result in results] == ["once one"] * 5
 
 
 @pytest.mark.both_stores
