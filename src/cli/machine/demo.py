@@ -22,6 +22,8 @@ FOLDER = ".callboard-demo"
 ACTORS = f"{PACKAGE}.demo.shop,{PACKAGE}.demo.shop_console"
 #: services and addresses that the demo must not share with another installation
 OWN = ("broker_url", "smtp_url", "public_url", "management_public_url")
+#: entries of any data folder in use; one of services has no `state.json`
+KEPT = ("callboard.db", "secret_key", "admin_password", "results", "uploads", "backups")
 
 
 @click.command()
@@ -43,12 +45,18 @@ def demo(*, detached: bool, data: Path | None, port: int | None, logs: bool) -> 
 
 def _keep_apart(folder: Folder) -> None:
     """Keep the demo's variables in its folder: all commands on it use them. Raises UpError for the folder of another Callboard."""
-    if folder.state_file.exists() and not folder.variables() and folder.read_state().actors != ACTORS:
+    if not folder.variables() and _is_of_another(folder):
         raise UpError(
             f"{folder.path} is the data folder of another Callboard.\nGive the demo one of its own:  {COMMAND} demo --data {FOLDER}"
         )
     folder.prepare()
     folder.keep_variables(own_variables(folder.path))
+
+
+def _is_of_another(folder: Folder) -> bool:
+    if folder.state_file.exists():
+        return folder.read_state().actors != ACTORS
+    return folder.is_used() or any((folder.path / name).exists() for name in KEPT)
 
 
 def own_variables(path: Path) -> dict[str, str]:

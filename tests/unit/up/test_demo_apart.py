@@ -117,3 +117,21 @@ def test_the_folder_of_another_callboard_is_refused(other: Path, tmp_path: Path,
         started(monkeypatch, used.path)
     used.write_state(State(actors=demo.ACTORS))  # that of an earlier demo
     assert places(started(monkeypatch, used.path))
+
+
+@pytest.mark.parametrize("name", ["callboard.db", "secret_key", "admin_password", "results", "uploads", "backups"])
+def test_the_folder_of_services_is_refused(other: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    used = Folder(tmp_path / "used")
+    used.prepare()
+    (used.path / name).mkdir()
+    with pytest.raises(UpError, match="is the data folder of another Callboard"):
+        started(monkeypatch, used.path)
+    assert not (used.path / "variables.json").exists()
+
+
+def test_a_folder_that_a_process_uses_is_refused(other: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    used = Folder(tmp_path / "used")
+    used.prepare()
+    monkeypatch.setattr(Folder, "is_used", lambda _: True)
+    with pytest.raises(UpError, match="is the data folder of another Callboard"):
+        started(monkeypatch, used.path)
