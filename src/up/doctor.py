@@ -19,6 +19,7 @@ from .. import COMMAND, IS_CHECKOUT, migrations
 from ..backup import health as backups
 from ..broker.recover import broker_health, management
 from ..configuration.database_url import parse
+from ..configuration.setting_sources import RUNNING_FIELDS
 from ..jobs.alerts.models import AlertKind
 from ..jobs.leases import heartbeats, workers
 from ..jobs.leases.heartbeats import Role
@@ -56,8 +57,12 @@ def examine(data: Path | None) -> list[Finding]:
     try:
         if data is not None:
             os.environ["CALLBOARD_DATA_DIR"] = str(Path(os.environ.get("CALLBOARD_CALLED_FROM", "."), data))
-        os.environ.update(Folder(configuration.read_settings().data_dir).variables())
+        own = Folder(configuration.read_settings().data_dir).variables()
+        os.environ.update(own)
         settings = configuration.read_settings()
+        if own:  # as the demo's folder: services that are configured are those of another installation
+            settings = settings.model_copy()
+            settings.model_fields_set.difference_update(RUNNING_FIELDS)
         findings += [
             Finding(False, complaint, "Correct the name in .env or the environment.") for complaint in configuration.unknown_variables()
         ]

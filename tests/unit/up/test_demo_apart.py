@@ -10,12 +10,16 @@ from typing import Any, Literal, get_origin
 
 import pytest
 
+from src.broker.recover import management
 from src.cli.machine import demo
 from src.cli.shared import data_folder
 from src.configuration.database_url import parse
 from src.settings import Settings, get_settings
+from src.up import doctor
+from src.up.checks import readiness
 from src.up.data.configuration import read_settings
-from src.up.data.data_folder import Folder, State
+from src.up.data.data_folder import Folder, PartRecord, State
+from src.up.data.process_identity import identify
 from src.up.errors import UpError
 
 #: settings with a text that leads to nothing of another installation: looks, links, permissions, and what follows from the demo's own services
@@ -135,3 +139,32 @@ def test_a_folder_that_a_process_uses_is_refused(other: Path, tmp_path: Path, mo
     monkeypatch.setattr(Folder, "is_used", lambda _: True)
     with pytest.raises(UpError, match="is the data folder of another Callboard"):
         started(monkeypatch, used.path)
+
+
+@pytest.mark.parametrize("is_running", [True, False])
+def test_the_doctor_of_its_folder_looks_at_its_own_broker(
+    other: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_running: bool
+) -> None:
+    data, us, seen = tmp_path / "demo", identify(os.getpid()), list[str]()
+    assert us is not None
+    started(monkeypatch, data)
+    with open(".env", "a") as file:
+        file.write("\nCALLBOARD_BROKER_URL=amqp://u:p@broker.of.others/\nCALLBOARD_MANAGEMENT_URL=http://u:p@broker.of.others:15672/\n")
+    part = PartRecord("worker", "worker", us.pid, us.started, "running", 0)
+    own = State(
+        url="http://127.0.0.1:1",
+        broker_url="amqp://u:p@own.broker/",
+        management_url="http://u:p@own.broker:1/",
+        parts=(part,) if is_running else (),
+    )
+    Folder(data).write_state(own)
+
+    def overview(**_: Any) -> None:
+        seen.extend([get_settings().broker_url, get_settings().management_url])
+        raise OSError("away")
+
+    monkeypatch.setattr(management, "overview", overview)
+    monkeypatch.setattr(readiness, "broker_missing", lambda urls: seen.extend(urls))
+    doctor.examine(data)
+
+    assert seen == ([own.broker_url, own.management_url] if is_running else [])
