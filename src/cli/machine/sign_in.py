@@ -23,5 +23,7 @@ def sign_in(*, data: Path | None, url: str | None) -> None:
         folder.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.keep_admin_password(password)
         click.echo(f"user admin, password {password}   (stored in {folder.admin_password})")
+    if folder.variables():  # as the demo's: a public URL is that of another installation
+        settings = settings.model_copy(update={"public_url": ""})
     running = "" if settings.public_url else folder.read_state().url
     click.echo(front_door.one_time_link(url or running or settings.effective_public_url))

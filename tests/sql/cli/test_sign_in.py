@@ -27,3 +27,15 @@ def test_the_link_leads_to(
     Folder(tmp_path).write_state(State(url=url))
     link = terminal.run("sign-in", *words).splitlines()[-1]
     assert link.startswith(f"{wanted}sign-in/link?t="), link
+
+
+@pytest.mark.parametrize(("url", "wanted"), [("http://127.0.0.1:8001", "http://127.0.0.1:8001/"), ("", "http://127.0.0.1:8000/")])
+def test_the_link_of_a_folder_with_its_own_variables_leads_to_its_own_web(
+    terminal: Terminal, tmp_path: Path, url: str, wanted: str
+) -> None:
+    terminal.environment["CALLBOARD_PUBLIC_URL"] = "https://jobs.example.com/"
+    folder = Folder(tmp_path)
+    folder.keep_variables({"CALLBOARD_METRICS_PORT": "0"})
+    folder.write_state(State(url=url))
+    link = terminal.run("sign-in").splitlines()[-1]
+    assert link.startswith(f"{wanted}sign-in/link?t="), link
