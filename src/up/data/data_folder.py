@@ -189,13 +189,17 @@ class Folder:
         draft.replace(self.path / "variables.json")
 
     def variables(self) -> dict[str, str]:
-        """The variables that are kept; {}: none."""
+        """The variables that are kept; {}: none. Raises UpError for a damaged file."""
+        path = self.path / "variables.json"
         try:
-            return {str(name): str(value) for name, value in json.loads((self.path / "variables.json").read_text()).items()}
+            return {str(name): str(value) for name, value in json.loads(path.read_text()).items()}
         except (FileNotFoundError, NotADirectoryError):
             return {}
         except PermissionError as error:
             raise UpError(self._not_ours(error)) from None
+        except (OSError, ValueError, AttributeError) as error:  # not {}: the demo would work on another installation
+            kept, folder = shlex.quote(str(path)), shlex.quote(str(self.path))
+            raise UpError(f"{path} is damaged: {error}.\nLet the demo write it again:  rm {kept}; {COMMAND} demo --data {folder}") from None
 
     def node_ports(self) -> dict[str, int]:
         """Free ports for the private node: those of last time, else ports that other folders rarely choose."""

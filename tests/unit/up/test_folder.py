@@ -51,6 +51,15 @@ def test_a_damaged_state_counts_as_none(folder: Folder) -> None:
     assert folder.read_state() == State()
 
 
+@pytest.mark.parametrize("content", ["", '{"CALLBOARD_AC', "[]", "\xff"])
+def test_damaged_variables_are_reported_with_the_cure(folder: Folder, content: str) -> None:
+    path = folder.path / "variables.json"
+    path.write_bytes(content.encode("latin-1"))
+
+    with pytest.raises(UpError, match=rf"^{path} is damaged: .*\n.*rm {path}"):
+        folder.variables()
+
+
 def test_only_living_processes_of_the_state_count(folder: Folder) -> None:
     us = identify(os.getpid())
     assert us is not None
