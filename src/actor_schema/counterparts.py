@@ -27,6 +27,7 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from functools import partial
+from itertools import takewhile
 from types import GenericAlias, NoneType, UnionType
 from typing import Annotated, Any, Literal, LiteralString, Union, get_args, get_origin
 
@@ -54,7 +55,8 @@ def of(hint: Any, within: tuple[Any, ...] = ()) -> Any:
     """Return the type to validate with; `within`: the TypedDicts around it, which may contain themselves."""
     origin, inner = get_origin(hint), get_args(hint)
     if origin is Annotated:
-        return Annotated[(of(inner[0], within), *hint.__metadata__)]
+        is_duration = inner[0] is timedelta or {*get_args(inner[0])} == {timedelta, NoneType}
+        return _duration(hint) if is_duration else Annotated[(of(inner[0], within), *hint.__metadata__)]
     if origin is Literal:
         return hint if all(type(each) in _NATIVE for each in inner) else Annotated[hint, Choices(inner)]
     if hint is LiteralString:
@@ -67,6 +69,12 @@ def of(hint: Any, within: tuple[Any, ...] = ()) -> Any:
         changed = tuple(each if each is ... else of(each, within) for each in inner)
         return hint if changed == inner else GenericAlias(origin, changed)
     return _of_class(hint, within) if isinstance(hint, type) and origin is None else hint
+
+
+def _duration(hint: Any) -> Any:
+    """The duration with units around its bounds: pydantic knows the bounds of a duration, not those of a text."""
+    bounds = tuple(takewhile(lambda each: not hasattr(each, "__get_pydantic_core_schema__"), hint.__metadata__))
+    return Annotated[(get_args(hint)[0], *bounds, Units(), *hint.__metadata__[len(bounds) :])]
 
 
 def _of_class(kind: type, within: tuple[Any, ...]) -> Any:
@@ -123,7 +131,11 @@ class Units:
 
     def __get_pydantic_json_schema__(self, schema: core_schema.CoreSchema, handler: Any) -> dict[str, Any]:
         """Return the JSON Schema with examples that only this reads."""
-        return {**handler(schema), "examples": ["1h30m", "90"]}
+        found: dict[str, Any] = handler(schema)
+        for each in found.get("anyOf", [found]):
+            if each.get("format") == "duration":
+                each["examples"] = ["1h30m", "90"]
+        return found
 
     def read(self, given: Any) -> Any:
         """Return the duration of a text with units or of a number; any other value unchanged."""

@@ -215,7 +215,7 @@ class Signature(Parameters):
             accepted = {name: getattr(model, f"p{number}") for number, name in enumerate(self._types) if name in values}
             found = [each for name, value in accepted.items() for each in surprising(value, values[name], (name,))]
         if found:
-            raise invalid(complain(found, self.json_schema()["properties"]), pinpoint(found, values))
+            raise self._invalid(found, values)
         return accepted
 
     def _accepted(self, values: dict[str, Any]) -> BaseModel:
@@ -239,8 +239,12 @@ class Signature(Parameters):
                 raise invalid({name: problem}) from None  # a traceback would tell the message
             raise invalid({name: problem}) from error
         if found:
-            raise invalid(complain(found, self.json_schema()["properties"]), pinpoint(found, {name: given}))
+            raise self._invalid(found, {name: given})
         return value
+
+    def _invalid(self, found: Sequence[Mapping[str, Any]], given: Mapping[str, Any]) -> InvalidArguments:
+        properties = self.json_schema()["properties"]
+        return invalid(complain(found, properties), pinpoint(found, given, properties))
 
     def _without_secrets(self, error: ValidationError, values: Mapping[str, Any], place: tuple[str, ...] = ()) -> Iterator[dict[str, Any]]:
         """The errors of a validation, with secrets masked in the messages of the actor's own validators."""

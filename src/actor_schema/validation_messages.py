@@ -8,6 +8,7 @@ from typing import Any
 
 from ..jobs.core.errors import InvalidArguments
 from ..jobs.core.values import storable
+from .json_schemas import NAIVE
 
 Context = Mapping[str, Any]
 
@@ -68,7 +69,7 @@ def complain(errors: Sequence[Mapping[str, Any]], properties: Mapping[str, Mappi
     for error in errors:
         field, *inner = (str(part) if not isinstance(part, int) else part for part in error["loc"] or ("args",))
         unknown = error["type"] == "extra_forbidden" and not inner
-        text = no_such("field", str(field), properties) if unknown else _say(error, properties.get(str(field), {}) if not inner else {})
+        text = no_such("field", str(field), properties) if unknown else _say(error, _part(properties.get(str(field), {}), inner))
         complaints.setdefault(str(field), f"{_place(inner)}{text}")
     return complaints
 
@@ -81,12 +82,13 @@ def no_such(noun: str, name: str, known: Iterable[str]) -> str:
     return f"There is no such {noun}. {meant}" + (f"The {noun}s are: {', '.join(names)}." if names else "There are none here.")
 
 
-def pinpoint(errors: Sequence[Mapping[str, Any]], given: Mapping[str, Any]) -> dict[str, str]:
+def pinpoint(errors: Sequence[Mapping[str, Any]], given: Mapping[str, Any], properties: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     """The first message for each location within the given arguments, by its path: `home.street`, `rooms.0.name`."""
     places: dict[str, str] = {}
     for error in errors:
         if len(error["loc"]) > 1 and _is_within(given, error["loc"], may_miss=error["type"] == "missing"):
-            places.setdefault(".".join(str(part) for part in error["loc"]), _say(error, {}))
+            field, *inner = error["loc"]
+            places.setdefault(".".join(str(part) for part in error["loc"]), _say(error, _part(properties.get(field, {}), inner)))
     return places
 
 
@@ -102,12 +104,20 @@ def _is_within(given: Any, location: Sequence[str | int], *, may_miss: bool) -> 
     return True
 
 
+def _part(schema: Mapping[str, Any], inner: Sequence[str | int]) -> Mapping[str, Any]:
+    """The JSON Schema of a part of lists and objects, without that of null; {}: within a model, or of a type among several."""
+    for part in inner:
+        found = _part(schema, ()).get("items" if isinstance(part, int) else "additionalProperties")
+        schema = found if isinstance(found, Mapping) else {}
+    return next((each for each in schema.get("anyOf", ()) if each.get("type") != "null"), schema)
+
+
 def _say(error: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
     kind = str(error["type"])
-    # An optional field has its bounds one level down.
-    [schema] = [each for each in schema.get("anyOf", ()) if each.get("type") != "null"][:1] or [schema]
     if kind in _RANGE and "minimum" in schema and "maximum" in schema:
         return f"Enter a number from {schema['minimum']} to {schema['maximum']}."
+    if schema.get("format") == NAIVE and kind.startswith("datetime_") and kind not in _SENTENCES:
+        kind = "timezone_naive"
     if kind in _SENTENCES:
         return _SENTENCES[kind](error.get("ctx", {}))
     for start, text in _STARTS.items():

@@ -21,6 +21,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    NaiveDatetime,
     RootModel,
     SecretStr,
     ValidationInfo,
@@ -236,6 +237,8 @@ class Deep(BaseModel):
 
 
 INSTANT = "Enter a date and time, e.g. 2030-12-31T18:00:00Z."
+LOCAL = "Enter a date and time without a zone, e.g. 2030-12-31T18:00:00."
+DURATION = "duration: 1h30m, 90 (seconds), 01:30:00 or PT90S."
 LAX: list[tuple[Any, Any, str]] = [
     *((datetime, given, INSTANT) for given in ("2026", "46022", "20261231", "1.5e9", " 5 ", "-1", 2026, 1.5, True)),
     *((datetime | None, given, INSTANT) for given in ("2026", 2026)),
@@ -244,7 +247,16 @@ LAX: list[tuple[Any, Any, str]] = [
     (date, "20261231", "Enter a date, e.g. 2030-12-31."),
     (time, 46022, "Enter a time of day, e.g. 18:00."),
     (time, "46022", "Enter a time of day, e.g. 18:00."),
-    *((timedelta, given, "Enter a duration: 1h30m, 90 (seconds), 01:30:00 or PT90S.") for given in (True, "1x", "", "h")),
+    *((timedelta, given, f"Enter a {DURATION}") for given in (True, "1x", "", "h")),
+    (Annotated[timedelta, Field(gt=timedelta(0))], "0", "Enter more than 0 seconds."),
+    (Annotated[timedelta | None, Field(le=timedelta(hours=1))], "2h", "Enter 1 hour or less."),
+    (list[Annotated[timedelta, Field(gt=timedelta(0))]], ["0"], "Item 1: Enter more than 0 seconds."),
+    (Annotated[timedelta, Field(gt=timedelta(0))], "x", f"Enter a {DURATION}"),
+    (Annotated[timedelta | None, Field(gt=timedelta(0))], "x", f"Enter a {DURATION}"),
+    (list[timedelta], ["1h", "x"], f"Item 2: Enter a {DURATION}"),
+    (dict[str, list[timedelta]] | None, {"a": ["x"]}, f"a: Item 1: Enter a {DURATION}"),
+    *((NaiveDatetime, given, LOCAL) for given in ("x", "2030-01-01T00:00:00Z", 2026)),
+    (list[NaiveDatetime | None], ["x"], f"Item 1: {LOCAL}"),
     *((bool, given, "Choose yes or no.") for given in ("on", "t", "y", "1", "0", 1.0)),
     *((int, given, "Enter a whole number.") for given in ("1.0", "1_000", True, "1e3")),
     *((float, given, "Enter a number.") for given in ("1_000", True)),
@@ -259,6 +271,17 @@ def test_a_conversion_that_surprises_is_refused_with_the_way_to_write_it(hint: A
     with pytest.raises(InvalidArguments) as refused:
         _of(hint).check([given], {})
     assert refused.value.errors == {"x": words}
+    assert all(words.endswith(text) for text in refused.value.places.values())
+
+
+def test_the_bounds_of_a_duration_are_no_keys_of_its_schema() -> None:
+    plain = _of(timedelta).json_schema()["properties"]["x"]
+    assert _of(Annotated[timedelta, Field(gt=timedelta(0), le=timedelta(hours=1))]).json_schema()["properties"]["x"] == plain
+
+
+def test_a_validator_of_a_duration_gets_the_text_that_was_given() -> None:
+    minutes = BeforeValidator(lambda text: timedelta(minutes=int(text)))
+    assert _of(Annotated[timedelta, Field(gt=timedelta(0)), minutes]).coerce(["90"], {})[0] == [timedelta(minutes=90)]
 
 
 @pytest.mark.parametrize(
