@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 from werkzeug.datastructures import MultiDict
 
 from ...up.errors import UpError, WrongCommandLine
+from .data_folder import beside_caller
 
 if TYPE_CHECKING:
     from ...actor_schema.signature import Signature
@@ -209,9 +208,7 @@ def _uploaded(option: str, value: str) -> str:
     if not value or value.startswith(("file_", "{", "[")):
         return value
     try:
-        # `run` changes to its own folder; resolve the path from the caller's folder.
-        path = Path(os.environ.get("CALLBOARD_CALLED_FROM", "."), Path(value).expanduser())
-        return json.dumps(Upload.of(path).reference)
+        return json.dumps(Upload.of(beside_caller(value)).reference)
     except OSError as error:
         raise UpError(f"{option}: {value} cannot be read: {error.strerror or error}.") from None
     except JobsError as error:

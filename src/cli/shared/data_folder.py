@@ -27,7 +27,7 @@ data_option: Callable[[Any], Any] = click.option(
 
 def beside_caller(path: str | Path) -> Path:
     """The path as the caller wrote it: `run` changes to its own folder."""
-    return Path(os.environ.get("CALLBOARD_CALLED_FROM", "."), Path(path).expanduser())
+    return Path(os.environ.get("CALLBOARD_CALLED_FROM", "."), os.path.expanduser(path))  # that of Path raises if no user has the name
 
 
 def open_folder(data: Path | None) -> tuple[Folder, Settings]:

@@ -32,5 +32,6 @@ def test_a_file_is_beside_the_caller_and_standard_input_is_read(terminal: Termin
     terminal.environment["CALLBOARD_CALLED_FROM"] = str(tmp_path / "here")
     id = terminal.run("workflow", "submit", "one.json")
     assert terminal.run("workflows").startswith(id)
+    assert "~nobody.json cannot be read: No such file or directory" in terminal.run("workflow", "submit", "~nobody.json", code=1)
     assert "other.json cannot be read: No such file or directory" in terminal.run("workflow", "submit", "other.json", code=1)
     assert "The standard input is not valid JSON" in terminal.run("workflow", "submit", "-", code=1)
