@@ -21,7 +21,10 @@ Find = Callable[[], Mapping[str, Any] | None]
 
 
 def configure_logs() -> None:
-    """Send every logger of this process to stderr in the configured form; safe to call again. The application's own handlers stay."""
+    """Send every logger of this process to stderr in the configured form; safe to call again.
+
+    Replaces structlog's configuration, the root logger's level, and its handlers that write to the terminal.
+    """
     settings = get_settings()
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
@@ -58,6 +61,11 @@ def configure_logs() -> None:
     logging.getLogger("pika").setLevel(logging.CRITICAL)
     # Alembic logs its own plugins at import.
     logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)
+
+
+def is_configured() -> bool:
+    """True if this process has configured logging: its root logger has a handler, or structlog is not as this module leaves it."""
+    return bool(logging.getLogger().handlers) or structlog.get_config()["processors"] is not _UNTIL_CONFIGURED
 
 
 def get_logger(name: str) -> Any:
@@ -138,16 +146,18 @@ def _add_job(_logger: Any, _method: str, event: Any) -> Any:
     return event
 
 
+#: until configure_logs() and in other programs: structlog's default prints local variables, including passwords
+_UNTIL_CONFIGURED: list[Any] = [
+    structlog.contextvars.merge_contextvars,
+    structlog.processors.add_log_level,
+    structlog.processors.TimeStamper(fmt="%Y-%m-%d %H:%M:%S", utc=False),
+    structlog.processors.ExceptionRenderer(_bounded_traceback),
+    _escape,
+    structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
+]
+
 if not structlog.is_configured():
-    # Until configure_logs() and in other programs: structlog's default prints local variables, including passwords.
     structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="%Y-%m-%d %H:%M:%S", utc=False),
-            structlog.processors.ExceptionRenderer(_bounded_traceback),
-            _escape,
-            structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
-        ],
+        processors=_UNTIL_CONFIGURED,
         logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),  # a command's output for scripts goes to standard output
     )

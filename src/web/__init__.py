@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..importing import uncollected
-from ..logs import configure_logs
+from ..logs import configure_logs, is_configured
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -19,8 +19,9 @@ __all__ = ["create_app"]
 
 
 def create_app() -> Flask:
-    """The WSGI application: `flask --app src.web run`, `gunicorn "src.web:create_app()"`."""
-    configure_logs()
+    """The WSGI application: `flask --app src.web run`, `gunicorn "src.web:create_app()"`, or mounted in another application."""
+    if not is_configured():  # an application that mounts it keeps its logging
+        configure_logs()
     with uncollected():
         from . import application  # imported late: commands that submit jobs need the forms but not the pages
 

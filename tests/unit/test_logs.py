@@ -5,15 +5,16 @@ from __future__ import annotations
 import io
 import json
 import logging
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 import structlog
 
-import src.web
 from src.logs import TRACEBACK_LIMIT, configure_logs, get_logger
 from src.settings import get_settings
 from src.up.data.log_files import readable
@@ -44,21 +45,54 @@ def _fail(password: str, more: str = "") -> None:
     raise ValueError("no" + more)
 
 
-def test_the_web_process_logs_in_the_configured_form_from_its_start() -> None:
-    with logged() as written:
-        src.web.create_app()
-        get_logger("src.web.http.responses.errors").info("unimportant")
-        logging.getLogger("werkzeug").warning("unimportant, too")
-        try:
-            _fail(PLANTED)
-        except ValueError as error:
-            get_logger("src.web.http.responses.errors").error("request_failed", exc_info=error)
+SERVED = """
+import logging
+{before}
+from src.web import create_app
+create_app()
+from src.logs import get_logger
+get_logger("src.web.http.responses.errors").info("unimportant")
+logging.getLogger("werkzeug").warning("unimportant, too")
+def fail(password):
+    raise ValueError("no")
+try:
+    fail("plant3d-" + "s3cret")
+except ValueError as error:
+    get_logger("src.web.http.responses.errors").error("request_failed", exc_info=error)
+"""
 
-    [line] = written.getvalue().splitlines()
+
+def served(tmp_path: Path, before: str = "", after: str = "") -> str:
+    """Create the console's application in a process of its own; return what it logs."""
+    environment = {**os.environ, "CALLBOARD_LOG_FORMAT": "json", "CALLBOARD_LOG_LEVEL": "error", "CALLBOARD_DATA_DIR": str(tmp_path)}
+    program = [sys.executable, "-c", SERVED.format(before=before) + after]
+    return subprocess.run(program, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=True).stderr
+
+
+def test_the_web_process_logs_in_the_configured_form_from_its_start(tmp_path: Path) -> None:
+    [line] = served(tmp_path).splitlines()
     said = json.loads(line)
     assert (said["event"], said["level"]) == ("request_failed", "error")
     assert said["exception"].endswith("ValueError: no")
     assert PLANTED not in line
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "logging.basicConfig(level=logging.WARNING, format='APP %(message)s')",
+        "structlog.configure(processors=[structlog.processors.KeyValueRenderer()])",
+        "import src.logs; structlog.configure(processors=[structlog.processors.KeyValueRenderer()])",
+    ],
+    ids=["logging", "structlog", "structlog_later"],
+)
+def test_an_application_that_mounts_the_console_keeps_its_logging(tmp_path: Path, before: str) -> None:
+    facts = "[(root.level, root.handlers[:], structlog.get_config()['processors'], logging.getLogger('pika').level)]"
+    before = f"import structlog\n{before}\nimport src.logs\nroot = logging.getLogger()\nwas = {facts}"
+
+    said = served(tmp_path, before, f"assert was == {facts}\n")
+
+    assert '"event"' not in said
 
 
 def test_a_traceback_is_bounded_whatever_the_exception_says() -> None:
