@@ -6,12 +6,12 @@ An unknown option would be ignored silently, and the job would run differently f
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any
 
 from ..core.errors import JobsError
-from .job_options import IN_MESSAGES
+from .job_options import FIELDS, IN_MESSAGES, OPTIONS
 
 #: options of the submission; not stored with the message
 OF_SUBMISSION = IN_MESSAGES | {"link", "link_error"}
@@ -32,6 +32,8 @@ _WRITTEN = frozenset(
         "scheduled_for", "stands_in", "traceback", "traceparent", "tracestate",
     }
 )  # fmt: skip
+#: the field of submit() for each name of an option
+_FIELD_OF = {name: option.field for option in OPTIONS for name in (option.field, option.name, option.alias) if name is not None}
 _KNOWN = OF_SUBMISSION | _OF_ATTEMPTS | _WRITTEN
 
 _MILLISECONDS = " in milliseconds"
@@ -118,10 +120,28 @@ def unknown(name: str) -> JobsError:
     return JobsError(f"{name!r} is not an option of a message: {_cure(name)}", field=name)
 
 
-def _cure(name: str) -> str:
+def unknown_to_submit(name: str) -> JobsError:
+    """Return the error for a name that is not an option of submit(): its word for it, or the place of the option."""
+    word = _ELSEWHERE.get(name, name).partition(",")[0].removesuffix(_MILLISECONDS)
+    if (field := _FIELD_OF.get(word)) is not None:
+        cure = f"write {field}, a datetime with a time zone" if field.endswith("_at") else f"write {field}"
+    elif word in _OF_ATTEMPTS | _declared:
+        cure = f"it belongs to the message, actor.message_with_options(args=…, {word}=…)"
+    elif name in _ELSEWHERE:
+        cure = f"write {word}"
+    else:
+        cure = _cure(name, FIELDS, f"there are {', '.join(FIELDS)}")
+    return JobsError(f"{name!r} is not an option of submit(): {cure}", field=name)
+
+
+def _cure(
+    name: str,
+    known: Iterable[str] = OF_SUBMISSION | _OF_ATTEMPTS,
+    otherwise: str = "name an option of your own in actor_options of the middleware that reads it",
+) -> str:
     if name in _ELSEWHERE:
         return f"write {_ELSEWHERE[name]}"
     if name in _of_actors:
         return f"it belongs to the actor, @dramatiq.actor({name}=…)"
-    near = get_close_matches(name, OF_SUBMISSION | _OF_ATTEMPTS, n=1, cutoff=0.6)
-    return f"do you mean {near[0]}?" if near else "name an option of your own in actor_options of the middleware that reads it"
+    near = get_close_matches(name, known, n=1, cutoff=0.6)
+    return f"do you mean {near[0]}?" if near else otherwise

@@ -46,10 +46,10 @@ def submit(session: AnySession, /, message: Message[Any], **how: Any) -> Receipt
     ignored; WrongSession if the session cannot take it.
     """
     message_options.check(message.options)
-    for name in how.keys() - FIELDS:
-        raise message_options.unknown(name)
-    if not {"link", "link_error"}.isdisjoint(message.options):
+    if not {"link", "link_error"}.isdisjoint(message.options.keys() | how.keys()):
         raise JobsError("link and link_error make a workflow: send the message, or submit canvas.link(…)", field="link")
+    for name in how.keys() - FIELDS:
+        raise message_options.unknown_to_submit(name)
     return submit_many(session, [submission_of(message, **how)])[0]
 
 

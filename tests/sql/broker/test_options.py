@@ -139,6 +139,34 @@ def test_an_option_of_an_actor_or_of_submit_that_does_not_exist_is_named_with_th
         dramatiq.actor(actor_name="undeclared", **cast(Any, {"xyz": 1}))(keep.fn)
     with pytest.raises(InvalidOption, match="priority must be a whole number"):
         dramatiq.actor(actor_name="undeclared", priority=cast(Any, "high"))(keep.fn)
-    with database.session() as session, pytest.raises(JobsError, match="'prio' is not an option of a message: do you mean priority"):
-        submit(session, keep.message(1), prio=5)
     assert "undeclared" not in inline.broker.actors
+
+
+@pytest.mark.parametrize(
+    ("name", "cure"),
+    [
+        ("prio", "do you mean priority?"),
+        ("delay", "write due_at, a datetime with a time zone"),
+        ("eta", "write due_at, a datetime with a time zone"),
+        ("countdown", "write due_at, a datetime with a time zone"),
+        ("expires", "write expires_at, a datetime with a time zone"),
+        ("ttl", "write expires_at, a datetime with a time zone"),
+        ("broker_priority", "write priority"),
+        ("dedup_key", "write unique_key"),
+        ("max_tries", "it belongs to the message, actor.message_with_options(args=…, max_retries=…)"),
+        ("time_limit", "it belongs to the message, actor.message_with_options(args=…, time_limit=…)"),
+        ("queue", "write actor.message(…).copy(queue_name=…)"),
+        ("xyz", "there are due_at, expires_at, priority, unique_key, unique_until, unique_for, fair_key, keep_until, idempotency_key"),
+    ],
+)
+def test_an_option_that_submit_does_not_take_is_named_with_its_word_for_it(
+    inline: Inline, database: Database, name: str, cure: str
+) -> None:
+    with database.session() as session, pytest.raises(JobsError) as refused:
+        submit(session, keep.message(1), **{name: 5})
+    assert (str(refused.value), refused.value.field) == (f"{name!r} is not an option of submit(): {cure}", name)
+
+
+def test_links_of_a_submission_are_those_of_a_workflow(inline: Inline, database: Database) -> None:
+    with database.session() as session, pytest.raises(JobsError, match="link and link_error make a workflow"):
+        submit(session, keep.message(1), link=keep.message(2))
