@@ -25,6 +25,17 @@ CREATE OR REPLACE FUNCTION {door}.submit(actor text, request jsonb DEFAULT '{{}}
     LANGUAGE sql SECURITY DEFINER SET search_path = {tables}, pg_temp AS $$ SELECT {tables}.callboard_submit(actor, request) $$;
 REVOKE ALL ON FUNCTION {door}.submit(text, jsonb) FROM PUBLIC;
 """
+# A caller needs the way to the function. A schema with tables is another program's, or that of our own, which the operator opens.
+_OPEN = """
+DO $$ BEGIN
+    IF EXISTS (
+        SELECT FROM pg_namespace WHERE nspname = '{door}' AND pg_get_userbyid(nspowner) = current_user
+            AND NOT EXISTS (SELECT FROM pg_class WHERE relnamespace = pg_namespace.oid)
+    ) THEN
+        GRANT USAGE ON SCHEMA {door} TO PUBLIC;
+    END IF;
+END $$;
+"""
 
 
 def install(engine: Engine) -> None:
@@ -59,7 +70,7 @@ def _short_name(connection: Connection) -> None:
                 "sql_door_has_no_short_name", detail=f"{DOOR}.submit() submits to the schema {other}: call {tables}.callboard_submit()"
             )
             return
-    _execute(connection, _SHORT.format(door=DOOR, tables=f'"{tables}"'))
+    _execute(connection, _SHORT.format(door=DOOR, tables=f'"{tables}"') + _OPEN.format(door=DOOR))
 
 
 def _meant(connection: Connection) -> str | None:
