@@ -63,20 +63,21 @@ def _decide(
     candidates = [Candidate(job) for job in sorted(claimed, key=attrgetter("seq"))]
     _ask_pauses(candidates, in_force)
     _part_suspects(candidates, take_suspect)
-    _ask_limits(session, [candidate for candidate in candidates if candidate.waits is None], policies, in_force)
+    _ask_limits(session, candidates, policies, in_force)
     return candidates
 
 
 def _ask_limits(session: Session, candidates: Sequence[Candidate], policies: dict[str, Policy], in_force: Controls) -> None:
     """Ask breakers, concurrency and rates: what the first job that may take it cannot use yet, the next one gets."""
+    asking: Sequence[Candidate] = [candidate for candidate in candidates if candidate.waits is None]
     # Locked in this order, as by the commits that end attempts: breakers, then slots, then rates.
-    probes = _Probes(session, candidates, policies)
+    probes = _Probes(session, asking, policies)
     slots = _Slots(session, candidates, policies, in_force)
     limited = {
-        v.job.seq: limits for v in candidates if (limits := rate_admission.limits_of(v.job, policies.get(v.job.actor, Policy()), in_force))
+        v.job.seq: limits for v in asking if (limits := rate_admission.limits_of(v.job, policies.get(v.job.actor, Policy()), in_force))
     }
     starts = rates.Starts(session)
-    asking, is_first = candidates, True
+    is_first = True
     while asking:
         refused = [candidate for candidate in asking if not _take(candidate, probes, slots)]
         trying = [candidate for candidate in asking if candidate.waits is None]
@@ -91,7 +92,7 @@ def _ask_limits(session: Session, candidates: Sequence[Candidate], policies: dic
         for candidate in asking:
             candidate.waits = None
     probes.give_back()
-    slots.pass_on()
+    slots.pass_on([candidate for candidate in candidates if candidate.waits is not None])
     starts.note()
 
 
@@ -178,14 +179,15 @@ class _Slots:
 
     def __init__(self, session: Session, candidates: Sequence[Candidate], policies: dict[str, Policy], in_force: Controls) -> None:
         for candidate in candidates:
-            candidate.slot_keys = _concurrency_keys(candidate.job, policies.get(candidate.job.actor, Policy()), in_force)
-        keys = {key for candidate in candidates for key, _ in candidate.slot_keys}
-        concurrency.lock(session, keys)
-        self._taken = concurrency.taken(session, keys) if keys else Counter[str]()
+            if candidate.waits is None:
+                candidate.slot_keys = _concurrency_keys(candidate.job, policies.get(candidate.job.actor, Policy()), in_force)
+        self._shared = {queue: _shared_keys(queue, in_force) for queue in {candidate.job.queue for candidate in candidates}}
+        self._limits = dict(slot for candidate in candidates for slot in (*candidate.slot_keys, *self._shared[candidate.job.queue]))
+        concurrency.lock(session, self._limits.keys())
+        self._taken = concurrency.taken(session, self._limits.keys()) if self._limits else Counter[str]()
         self._again_us = to_microseconds(now() + timedelta(seconds=concurrency.ASK_AGAIN_S))
         self._session = session
-        self._limits = {key: limit for candidate in candidates for key, limit in candidate.slot_keys}
-        self._freed = Counter[str]()
+        self._freed: set[int] = set()  # seqs of the jobs
 
     def take(self, candidate: Candidate) -> bool:
         """True if the job has a slot of each of its keys now."""
@@ -200,24 +202,34 @@ class _Slots:
     def free(self, candidate: Candidate) -> None:
         """Leave the slots of a job that may not start to others."""
         self._taken.subtract(key for key, _ in candidate.slot_keys)
-        self._freed.update(key for key, _ in candidate.slot_keys)
+        self._freed.add(candidate.job.seq)
 
-    def pass_on(self) -> None:
+    def pass_on(self, deferred: Sequence[Candidate]) -> None:
         """Wake jobs that wait for slots left: those woken for them by the end of an attempt may not start."""
-        for slot, count in sorted(self._freed.items()):
-            if (unused := min(count, self._limits[slot] - self._taken[slot])) > 0:
-                overrides.wake(self._session, concurrency.waits_for(slot), unused)
+        left = Counter[str]()
+        for candidate in deferred:
+            keys = candidate.slot_keys if candidate.job.seq in self._freed else self._shared[candidate.job.queue]
+            for slot, limit in reversed(keys):
+                if self._taken[slot] >= limit:
+                    break  # jobs that wait for a narrower key need this slot, too
+                left[slot] += 1
+        for slot, count in sorted(left.items()):
+            overrides.wake(self._session, concurrency.waits_for(slot), min(count, self._limits[slot] - self._taken[slot]))
 
 
 def _concurrency_keys(job: Claimed, policy: Policy, in_force: Controls) -> list[tuple[str, int]]:
+    """Return the keys that a job needs a slot of, with their limits, the narrowest first."""
     limit = (
         in_force.value("actor", job.actor, "concurrency")
         if in_force.is_overridden("actor", job.actor, "concurrency")
         else policy.concurrency
     )
-    keys = [] if limit is None else [(key(f"actor:{job.actor}", policy.concurrency_key, job), limit)]
-    for scope, name in (("queue", job.queue), ("all", "")):
-        limit = in_force.value(scope, name, "concurrency")
-        if limit is not None:
-            keys.append((overrides.target(scope, name), limit))
-    return keys
+    own = [] if limit is None else [(key(f"actor:{job.actor}", policy.concurrency_key, job), limit)]
+    return own + _shared_keys(job.queue, in_force)
+
+
+def _shared_keys(queue: str, in_force: Controls) -> list[tuple[str, int]]:
+    limits = [
+        (overrides.target(scope, name), in_force.value(scope, name, "concurrency")) for scope, name in (("queue", queue), ("all", ""))
+    ]
+    return [(key, limit) for key, limit in limits if limit is not None]

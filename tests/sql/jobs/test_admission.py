@@ -229,6 +229,36 @@ def test_a_job_called_for_a_slot_that_it_cannot_use_calls_the_next(database: Dat
     assert [one.id for admitted in started for one in admitted] == ids[3:]
 
 
+@pytest.mark.parametrize("reason", ["slots of actor:add:anna", "circuit breaker", "paused"])
+def test_a_queue_slot_that_the_called_job_cannot_use_goes_to_the_next(
+    database: Database, time: StillClock, published: list[Envelope], reason: str
+) -> None:
+    policy = Policy(concurrency=1, concurrency_key=lambda customer: customer, breaker=True)
+    with database.write() as session:
+        overrides.set_concurrency(session, "queue", "default", 2)
+    worker, other = hired(database), Policy()
+    first = at_admission(database, worker, [(submitted(database, name).id, 1) for name in ("berta", "carla")], add=policy)
+    ids = [submitted(database, "anna").id, submitted(database, "anna").id, submitted(database, actor="other").id]
+    assert at_admission(database, worker, [(id, 1) for id in ids], add=policy, other=other) == []
+    published.clear()
+    if reason == "paused":
+        with database.write() as session:
+            overrides.pause(session, "actor", "add")
+    failed = BreakerReport("add", True, 1, 60) if reason == "circuit breaker" else None
+    for one in first:
+        settle(database, worker, ended(one, State.DEAD, has_slots=True, breaker=failed))
+
+    started = [
+        one.id
+        for envelope in published  # which grows
+        for one in at_admission(database, worker, [(envelope.id, envelope.attempt)], add=policy, other=other)
+    ]
+
+    assert [envelope.id for envelope in published] == ids
+    assert started[-1] == ids[2]
+    assert reason in (look(database, ids[1]).reason or "")
+
+
 def test_a_slot_of_one_key_does_not_wait_for_the_probe_of_another(database: Database, time: StillClock) -> None:
     policy = Policy(breaker=True, concurrency=1, concurrency_key=lambda customer: customer)
     worker, ids = hired(database), [submitted(database, customer).id for customer in ("anna", "anna", "berta")]
