@@ -76,18 +76,35 @@ def _ask_limits(session: Session, candidates: Sequence[Candidate], policies: dic
     limited = {
         v.job.seq: limits for v in asking if (limits := rate_admission.limits_of(v.job, policies.get(v.job.actor, Policy()), in_force))
     }
-    starts = rates.Starts(session)
+    starts, present_us = rates.Starts(session), to_microseconds(now())
+    groups = {
+        v.job.seq: (tuple(limit.line for limit in limited[v.job.seq]), rate_admission.has_turn(v.job, present_us))
+        for v in asking
+        if v.job.seq in limited
+    }
+    refused_groups: set[object] = set()
     is_first = True
     while asking:
-        refused = [candidate for candidate in asking if not _take(candidate, probes, slots)]
-        trying = [candidate for candidate in asking if candidate.waits is None]
+        refused, trying, behind = [], [], set()
+        for candidate in asking:
+            if not _take(candidate, probes, slots):
+                refused.append(candidate)
+                continue
+            trying.append(candidate)
+            if groups.get(candidate.job.seq) in refused_groups:
+                # Rates refuse it as they refused one before it: the next job may take its slot at once, not only after another round.
+                _free(candidate, probes, slots)
+                behind.add(candidate.job.seq)
         if is_first and refused and limited:  # rounds would lock them in an order of their own, and deadlock with those of other claims
             starts.hold({limit.line for limits in limited.values() for limit in limits}, with_slots=True)
         rate_admission.ask(session, [(v, limited[v.job.seq]) for v in trying if v.job.seq in limited], starts)
-        freed = [candidate for candidate in trying if candidate.waits is not None and (candidate.is_probe or candidate.slot_keys)]
+        freed = [v for v in trying if v.waits is not None and v.job.seq not in behind and (v.is_probe or v.slot_keys)]
         for candidate in freed:
-            probes.free(candidate)
-            slots.free(candidate)
+            _free(candidate, probes, slots)
+            refused_groups.add(groups[candidate.job.seq])
+        for candidate in trying:
+            if candidate.job.seq in behind and candidate.waits is None:  # its turn came meanwhile
+                _take(candidate, probes, slots)
         asking, is_first = refused if freed else (), False
         for candidate in asking:
             candidate.waits = None
@@ -103,6 +120,11 @@ def _take(candidate: Candidate, probes: _Probes, slots: _Slots) -> bool:
         return True
     probes.free(candidate)
     return False
+
+
+def _free(candidate: Candidate, probes: _Probes, slots: _Slots) -> None:
+    probes.free(candidate)
+    slots.free(candidate)
 
 
 def is_open(policy: Policy | None) -> bool:

@@ -21,7 +21,7 @@ def ask(session: Session, limited: Sequence[tuple[Candidate, list[Limit]]], star
     present_us = to_microseconds(now())
     asking: dict[tuple[str, int], list[tuple[Candidate, Limit]]] = {}
     for candidate, limits in limited:
-        if candidate.job.slot_us is None or candidate.job.slot_us > present_us + rates.CLOSE_US:
+        if not has_turn(candidate.job, present_us):
             for limit in limits:
                 asking.setdefault((limit.line, limit.rate.spacing_us), []).append((candidate, limit))
     granted = (
@@ -41,6 +41,11 @@ def ask(session: Session, limited: Sequence[tuple[Candidate, list[Limit]]], star
         if its_slot.at_us > present_us + rates.CLOSE_US:
             _wait_for_turn(candidate, limit, its_slot.at_us, its_slot.at_us if its_slot.reserved else None)
     _count_starts([(candidate, limits) for candidate, limits in limited if candidate.waits is None], starts)
+
+
+def has_turn(job: Claimed, present_us: int) -> bool:
+    """True if the job holds a reserved slot whose time has come."""
+    return job.slot_us is not None and job.slot_us <= present_us + rates.CLOSE_US
 
 
 def _count_starts(starting: Sequence[tuple[Candidate, list[Limit]]], starts: rates.Starts) -> None:

@@ -10,14 +10,14 @@ from itertools import pairwise
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import update
+from sqlalchemy import event, update
 
 from src.broker.core.load import Load
 from src.jobs import JobsError, State
 from src.jobs.control import actions
 from src.jobs.core.claimed import Claimed
 from src.jobs.core.envelopes import Envelope
-from src.jobs.core.models import Worker
+from src.jobs.core.models import Job, Worker
 from src.jobs.finish.settle import BreakerReport
 from src.jobs.leases import claims, workers
 from src.jobs.limits import concurrency, overrides, rates
@@ -227,6 +227,30 @@ def test_a_job_called_for_a_slot_that_it_cannot_use_calls_the_next(database: Dat
 
     assert [envelope.id for envelope in published] == ids[1:]
     assert [one.id for admitted in started for one in admitted] == ids[3:]
+
+
+@pytest.mark.parametrize("have_turns", [False, True])
+def test_jobs_that_wait_for_one_rate_are_refused_a_slot_with_few_statements(database: Database, time: StillClock, have_turns: bool) -> None:
+    """A statement for each would hold the locks of the limits for long."""
+    policy = Policy(rates=rates.parse("60/m"), rate_key=lambda customer: customer, concurrency=1)
+    worker, busy = hired(database), [submitted(database, "anna").id for _ in range(40)]
+    if have_turns:  # and come together after a stall
+        with database.write() as session:
+            session.execute(update(Job).where(Job.id.in_(busy[1:])).values(slot_at=now()))
+    [first] = at_admission(database, worker, [(busy[0], 1)], add=policy)
+    settle(database, worker, ended(first, has_slots=True))
+    free, executed = submitted(database, "berta").id, []
+
+    def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+        executed.append(statement)
+
+    event.listen(database.engine, "before_cursor_execute", note)
+    started = at_admission(database, worker, [(id, 1) for id in [*busy[1:], free]], add=policy)
+    event.remove(database.engine, "before_cursor_execute", note)
+
+    assert [one.id for one in started] == [free]
+    assert len(executed) < 30
+    assert all("rate limit" in (look(database, id).reason or "") for id in busy[1:])
 
 
 @pytest.mark.parametrize("reason", ["slots of actor:add:anna", "circuit breaker", "paused"])
