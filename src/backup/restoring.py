@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from .. import migrations
+from .. import COMMAND, migrations
 from ..jobs.core.envelopes import leave_to_relay, publisher
 from ..jobs.leases import workers
 from ..jobs.upkeep.restoring import mark_restored
@@ -40,9 +40,10 @@ class Restored:
     uploads_lost: int = 0
 
 
-def restore(path: Path, url: str, folder: Path, *, say: Callable[[str], None]) -> Restored:
+def restore(path: Path, url: str, folder: Path, *, say: Callable[[str], None], other_tables: bool = False) -> Restored:
     """Restore the backup to the database at `url`; raises BackupError, and then nothing has changed.
 
+    `other_tables`: replace tables that are not this Callboard's, too; else they are a reason to refuse.
     The caller must have made sure that nothing of this data folder runs; other processes that use the database are
     detected here.
     """
@@ -53,7 +54,7 @@ def restore(path: Path, url: str, folder: Path, *, say: Callable[[str], None]) -
             raise BackupError(f"{path.name} is a backup of {manifest.store}, but CALLBOARD_DATABASE_URL names another kind of database.")
         aside = None
         try:
-            replaced = _keep_present(target, folder, say)
+            replaced = _keep_present(target, folder, say, other_tables=other_tables)
         except Damaged as error:
             replaced = aside = _name_aside(Path(str(target.url.database)))
             say(f"{error}. Its files are kept as {aside}")
@@ -79,14 +80,24 @@ def verify(path: Path) -> Manifest:
     return manifest
 
 
-def _keep_present(target: Database, folder: Path, say: Callable[[str], None]) -> Path | None:
+def _keep_present(target: Database, folder: Path, say: Callable[[str], None], *, other_tables: bool) -> Path | None:
     """Back up the database to be replaced, after checking that it is not in use; None: it was empty. Raises Damaged."""
     if target.is_sqlite and not Path(target.url.database or "").exists():
         return None
     try:
         with target.read() as session:
+            others = migrations.foreign_tables(session.connection())
             if migrations.revision(session.connection()) is None:
+                if others:
+                    raise BackupError(
+                        f"The database holds another program's tables only: {migrations.in_short(others)}. Restore into an empty database."
+                    )
                 return None
+        if others and not other_tables:
+            raise BackupError(
+                f"The restore would replace tables that are not this Callboard's with those of the backup: {migrations.in_short(others)}."
+                f" Nothing was changed.\nReplace them, too:  {COMMAND} restore --other-tables FILE"
+            )
         _refuse_if_used(target)
         kept, _ = creation.make(target, folder, prefix=REPLACED)
     except (SQLAlchemyError, Damaged) as error:
@@ -97,6 +108,8 @@ def _keep_present(target: Database, folder: Path, say: Callable[[str], None]) ->
             raise Damaged(f"The present database cannot be copied: {cause}") from None
         raise BackupError(f"The database cannot be read: {cause}") from None
     say(f"The present database is saved in {kept}")
+    if others:
+        say(f"Tables that are not this Callboard's are replaced, too: {', '.join(others)}")
     return kept
 
 

@@ -14,13 +14,16 @@ from ..settings import get_settings
 from ..sql.database import Database, get_database
 from ..sql.outages import SharedConnection, is_outage
 from . import late_indexes, sql_door, version_table
-from .shared_database import MigrationRefused, create_schema, refusal, refuse_foreign_tables
+from .shared_database import MigrationRefused, create_schema, foreign_tables, in_short, refusal, refuse_foreign_tables
 from .version_table import revision, revisions
 
 if TYPE_CHECKING:
     from alembic.config import Config
 
-__all__ = ["MigrationRefused", "configuration", "create_schema", "migrate", "missing", "newest", "problem", "revision", "revisions"]
+__all__ = [
+    "MigrationRefused", "configuration", "create_schema", "foreign_tables", "in_short", "migrate", "missing", "newest", "problem", "revision",
+    "revisions",
+]  # fmt: skip
 
 FOLDER = Path(__file__).parent
 

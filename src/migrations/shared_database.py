@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from sqlalchemy import Connection, Engine, inspect, text
 from sqlalchemy.exc import DBAPIError, ProgrammingError
 
-from .version_table import revision, revisions
+from .version_table import EARLIER, NAME, revision, revisions
 
 #: an arbitrary constant: the advisory lock that serialises processes which create the schema
 _SCHEMA_LOCK = 7_236_520
 _CREATED = re.compile(r'create_table\(\s*"(\w+)"|CREATE (?:VIRTUAL )?TABLE (\w+)')
 _INSUFFICIENT_PRIVILEGE = "42501"
+#: prefix of the tables that SQLite keeps behind the virtual table of texts
+_SHADOWS = "job_texts_"
 #: tables that a message names
 MOST_NAMED = 5
 
@@ -47,11 +50,25 @@ def refuse_foreign_tables(connection: Connection, schema: str) -> None:
     connection.rollback()
     if not taken:
         return
-    more = f" and {len(taken) - MOST_NAMED} more" if len(taken) > MOST_NAMED else ""
     raise MigrationRefused(
-        f"Another program's tables have the names of Callboard's: {', '.join(taken[:MOST_NAMED])}{more}. Nothing was changed.\n"
-        f"{_elsewhere(is_sqlite, schema)}."
+        f"Another program's tables have the names of Callboard's: {in_short(taken)}. Nothing was changed.\n{_elsewhere(is_sqlite, schema)}."
     )
+
+
+def foreign_tables(connection: Connection) -> list[str]:
+    """Return the names of the tables beside Callboard's that are not its own."""
+    names = inspect(connection).get_table_names()
+    own = _created_after("") | {NAME}
+    if NAME not in names and revision(connection) is not None:
+        own.add(EARLIER)
+    is_sqlite = connection.dialect.name == "sqlite"
+    return sorted(name for name in names if (name.lower() if is_sqlite else name) not in own and not name.startswith(_SHADOWS))
+
+
+def in_short(names: Sequence[str]) -> str:
+    """Write the first of the names, and the number of the others."""
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return f"{', '.join(names[:MOST_NAMED])}{more}"
 
 
 def refusal(error: DBAPIError, engine: Engine, schema: str) -> MigrationRefused | None:

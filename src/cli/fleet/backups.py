@@ -48,7 +48,8 @@ def backup(*, data: Path | None, only_list: bool) -> None:
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @data_option
 @click.option("--yes", is_flag=True, help="Skip the confirmation.")
-def restore(*, file: Path, data: Path | None, yes: bool) -> None:
+@click.option("--other-tables", is_flag=True, help="Also replace another program's tables in the same file or schema.")
+def restore(*, file: Path, data: Path | None, yes: bool, other_tables: bool) -> None:
     """Restore the database from the backup FILE. Callboard must be stopped; the replaced database is kept."""
     folder, settings = open_folder(data)
     path = Path(os.environ.get("CALLBOARD_CALLED_FROM", "."), file).resolve()
@@ -60,7 +61,9 @@ def restore(*, file: Path, data: Path | None, yes: bool) -> None:
             click.confirm(f"Restore the database to {manifest.instant:%Y-%m-%d %H:%M:%S} UTC?", abort=True)
         warn_of_broken_actors()
         load_actors()  # a cancel that the restore completes is an end with webhooks to notify
-        done = restoring.restore(path, settings.effective_database_url, settings.effective_backup_dir, say=report)
+        done = restoring.restore(
+            path, settings.effective_database_url, settings.effective_backup_dir, say=report, other_tables=other_tables
+        )
     except BackupError as error:
         raise UpError(str(error)) from None
     rows = ", ".join(f"{count:,} {name}" for name, count in manifest.counts.items())
