@@ -11,7 +11,7 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Integer, inspect, text
+from sqlalchemy import Column, Integer, MetaData, Table, create_engine, inspect, text
 
 import src.actors
 import src.web.application
@@ -19,7 +19,7 @@ from src import migrations
 from src.migrations import configuration, migrate
 from src.sql.columns import Base
 from src.sql.database import Database
-from tests.harness import fork_server
+from tests.harness import ROOT, fork_server
 from tests.harness.services import Postgres, random_name
 
 pytestmark = pytest.mark.both_stores
@@ -120,3 +120,20 @@ def test_an_index_whose_build_was_interrupted_is_built_again(empty_url: str) -> 
             assert session.execute(is_valid).scalar_one()
     finally:
         database.engine.dispose()
+
+
+def test_the_documented_filter_keeps_our_tables_out_of_the_applications_revisions(empty_url: str) -> None:
+    migrate(empty_url)
+    metadata = MetaData()
+    Table("orders", metadata, Column("id", Integer, primary_key=True))
+    guide = (ROOT / "docs" / "how-to" / "existing-application.md").read_text()
+    known: dict[str, Any] = {"target_metadata": metadata}
+    exec(guide.partition("```python\n")[2].partition("\n\n\ncontext.")[0], known)
+    engine = create_engine(empty_url)
+    with engine.connect() as connection:
+        options = {"include_name": known["include_name"]}
+        found = compare_metadata(MigrationContext.configure(connection, opts=options), metadata)
+        assert len(compare_metadata(MigrationContext.configure(connection), metadata)) > len(found)
+    engine.dispose()
+
+    assert [(kind, table.name) for kind, table in found] == [("add_table", "orders")]
