@@ -15,6 +15,7 @@ from .. import COMMAND, __version__
 from ..importing import keep_output
 from ..operations.format.terminal_text import visible
 from ..up.errors import UpError
+from ..up.locations import PACKAGE
 from ..up.parts.actor_loading import loading_problem
 from . import COMPLETE_VARIABLE, VERBS
 from .groups import Suggesting
@@ -40,7 +41,7 @@ class Verbs(Suggesting):
         command = getattr(importlib.import_module(f"{__package__}.{VERBS[name]}"), name.replace("-", "_"))
         assert isinstance(command, click.Command)
         for each in (command, *(command.commands.values() if isinstance(command, click.Group) else ())):
-            each.help = (each.help or "").replace("./run", COMMAND)  # docstrings cannot have it
+            each.help = (each.help or "").replace("./run", COMMAND).replace("src.", f"{PACKAGE}.")  # docstrings cannot have them
         return command
 
 

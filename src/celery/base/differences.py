@@ -13,6 +13,9 @@ from difflib import get_close_matches
 
 from ... import COMMAND
 
+#: name of Callboard's package, `src` in a checkout
+PACKAGE = __name__.partition(".")[0]
+
 
 class Unsupported(NotImplementedError):
     """An interface of Celery without a counterpart here; the message names it and the cure."""
@@ -55,7 +58,7 @@ DIFFERENCES: dict[str, Difference] = {
     **_refused(_COMMANDS, "take it out: leases are heartbeats, and any number of schedulers may run", "app.control.heartbeat", "app.control.election"),
     **_refused(_COMMANDS, "use app.control.shutdown(): the supervisor starts it again", "app.control.pool_restart"),
     **_refused("a task is an actor of one name", "declare the function again, with name=", "app.tasks[name] = task"),
-    **_refused("a worker is a command of Dramatiq", "run `dramatiq src.actors`", "app.start", "app.worker_main", "app.Worker", "app.WorkController"),
+    **_refused("a worker is a command of Dramatiq", f"run `dramatiq {PACKAGE}.actors`", "app.start", "app.worker_main", "app.Worker", "app.WorkController"),
     **_refused("any number of schedulers fire each tick once", f"run `{COMMAND} scheduler`", "app.Beat"),
     **_refused("webhooks and metrics report jobs and alerts", "use webhooks, `/metrics` or the live pages", "app.events"),
     **_refused(_CONNECTIONS, "take it out", "app.connection", "app.connection_for_read", "app.connection_for_write", "app.broker_connection", "app.pool", "app.producer_pool", "app.producer_or_acquire", "app.connection_or_acquire", "app.default_connection", "app.default_producer"),
@@ -87,22 +90,22 @@ DIFFERENCES: dict[str, Difference] = {
     **_refused("a job has one state, which its own attempt reports", "call update_state() of the running task", "update_state(task_id=)"),
     **_refused("progress is stored, not sent to the caller", "poll .state and .info", "AsyncResult.get(on_message=)", "AsyncResult.get(on_interval=)"),
     **_refused("a cancel is an exception in the task; the child process of a task with time_limit is killed", "leave signal= out", "revoke(signal=)"),
-    **_refused("workers do not select jobs by their stamps", f"use `{COMMAND} cancel QUERY`", "app.control.revoke_by_stamped_headers", "AsyncResult.revoke_by_stamped_headers"),
+    **_refused("workers do not select jobs by their stamps", f"use `{COMMAND} bulk cancel QUERY`", "app.control.revoke_by_stamped_headers", "AsyncResult.revoke_by_stamped_headers"),
     **_refused("its events depend on the sun's position", "use crontab(), or a task that computes the time and calls apply_async(eta=)", "solar"),
     **_refused("cron means either day when both are given", "restrict one of them, and check the other in the task", "crontab(day_of_month= and day_of_week=)"),
     **_refused("the schedule's rule decides which instants are ticks", "use crontab() or schedule()", "schedule.is_due", "schedule.remaining_estimate", "crontab(nowfun=)", "schedule(nowfun=)"),
-    **_refused("Callboard commits the job with the caller's own transaction", "use src.jobs.submit(session, …), or django.db.transaction.on_commit(partial(task.delay, …))", "Task.delay_on_commit", "Task.apply_async_on_commit"),
-    **_refused("a worker is a command of Dramatiq", "run `dramatiq src.actors`", "celery.bin", "celery.worker", "celery.apps", "celery.concurrency", "celery.platforms"),
+    **_refused("Callboard commits the job with the caller's own transaction", f"use {PACKAGE}.jobs.submit(session, …), or django.db.transaction.on_commit(partial(task.delay, …))", "Task.delay_on_commit", "Task.apply_async_on_commit"),
+    **_refused("a worker is a command of Dramatiq", f"run `dramatiq {PACKAGE}.actors`", "celery.bin", "celery.worker", "celery.apps", "celery.concurrency", "celery.platforms"),
     **_refused("workers have no boot steps", "use the signals worker_process_init and worker_shutdown, or a Dramatiq middleware", "celery.bootsteps"),
     **_refused("schedulers read rows", f"use beat_schedule or add_periodic_task(), and `{COMMAND} scheduler`", "celery.beat"),
     **_refused(_STATE_IN_ROW, "use AsyncResult", "celery.backends"),
     **_refused("webhooks and metrics report jobs and alerts", "use webhooks, `/metrics` or the live pages", "celery.events"),
     **_refused("Callboard reads CALLBOARD_ACTORS", "name the modules there, or in include=", "celery.loaders", "celery.fixups"),
     **_refused("messages are not signed", "restrict access to RabbitMQ and the database", "celery.security"),
-    **_refused("a cancel raises in the task", "use AsyncResult.revoke(terminate=True), and src.jobs.current_job.cancel_requested within the task", "celery.contrib.abortable"),
+    **_refused("a cancel raises in the task", f"use AsyncResult.revoke(terminate=True), and {PACKAGE}.jobs.current_job.cancel_requested within the task", "celery.contrib.abortable"),
     **_refused("tests need no worker of their own", "use task_always_eager, task.apply(), or a worker command", "celery.contrib.testing", "celery.contrib.pytest"),
     **_refused("a debugger in a terminal stops the worker's other jobs", f"use breakpoint() in a test, or `{COMMAND} stack ID` for a running job", "celery.contrib.rdb"),
-    **_refused("Callboard commits the job with the caller's own transaction", "use src.jobs.submit(session, …), or django.db.transaction.on_commit(partial(task.delay, …))", "celery.contrib.django"),
+    **_refused("Callboard commits the job with the caller's own transaction", f"use {PACKAGE}.jobs.submit(session, …), or django.db.transaction.on_commit(partial(task.delay, …))", "celery.contrib.django"),
     **_refused("it belongs to Celery's own tools", "take it out", "celery.contrib"),
     **_refused("gone since Celery 5", "import the name from `celery`, and app.control for remote control", "celery.task", "celery.decorators", "celery.execute", "celery.registry", "celery.messaging", "celery.log"),
     **_refused("the command line belongs to Callboard", f"use `{COMMAND} celery report`", "celery.bugreport"),
@@ -192,7 +195,7 @@ def refused(prefix: str) -> frozenset[str]:
 
 
 _warned: set[tuple[str, str]] = set()
-_PACKAGE = __name__.rpartition(".base.")[0]
+_CELERY = __name__.rpartition(".base.")[0]
 
 
 def warn_unknown(kind: str, name: str, known: Collection[str], kept: str) -> None:
@@ -205,7 +208,7 @@ def warn_unknown(kind: str, name: str, known: Collection[str], kept: str) -> Non
 def _callers_level() -> int:
     """Return the stack level of the first frame outside of this package."""
     level, frame = 2, sys._getframe(2)
-    while frame.f_back is not None and f"{frame.f_globals.get('__name__')}.".startswith(f"{_PACKAGE}."):
+    while frame.f_back is not None and f"{frame.f_globals.get('__name__')}.".startswith(f"{_CELERY}."):
         level, frame = level + 1, frame.f_back
     return level
 

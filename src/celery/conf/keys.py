@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from ..base.differences import PACKAGE
+
 
 class Effect(StrEnum):
     """Effect of a key."""
@@ -121,7 +123,7 @@ KEYS: tuple[Key, ...] = (
            "elasticsearch_timeout", "elasticsearch_save_meta_as_text"),
     *_refused("write the limit as rate_limit=; it holds across the fleet", "worker_disable_rate_limits"),
     *_refused("set `CALLBOARD_MAX_MEMORY`: a process above it is replaced when its jobs have ended", "worker_max_memory_per_child"),
-    *_refused("workers have a fixed number of threads: `dramatiq src.actors -t 8`", "worker_autoscaler", "worker_agent", "worker_consumer", "worker_direct"),
+    *_refused(f"workers have a fixed number of threads: `dramatiq {PACKAGE}.actors -t 8`", "worker_autoscaler", "worker_agent", "worker_consumer", "worker_direct"),
     *_refused("take it out; compress large values, or pass ids", "task_compression"),
     *_refused("messages are not signed; restrict access to RabbitMQ and the database", "security_certificate", "security_cert_store", "security_key",
               "security_key_password", "security_digest"),

@@ -94,12 +94,21 @@ def test_the_command_line_answers_by_the_second_name(application: Path, site: Pa
     assert "submit" in printed
 
 
-def test_every_help_text_names_the_installed_command(application: Path, site: Path) -> None:
+def test_every_help_text_names_the_installed_command_and_package(application: Path, site: Path) -> None:
     printed = python(application, site, "-c", HELP)
 
     assert "callboard submit ACTOR --help" in printed
-    assert "./run" not in printed
+    assert "dramatiq callboard.actors" in printed
+    assert [text for text in ("./run", "src.") if text in printed] == []
     assert not {"test", "check"} & set(printed.splitlines()), "verbs of a checkout"
+
+
+def test_the_cures_of_celerys_interface_name_the_installed_package(application: Path, site: Path) -> None:
+    cures = "from callboard.celery.base.differences import DIFFERENCES; from callboard.celery.conf.keys import KEYS; print(*DIFFERENCES.values(), *KEYS)"
+    printed = python(application, site, "-c", cures)
+
+    assert "callboard.jobs.submit" in printed
+    assert [text for text in ("./run", "src.") if text in printed] == []
 
 
 @pytest.mark.slow  # as the worker of test_existing_application.py
