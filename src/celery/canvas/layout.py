@@ -142,7 +142,7 @@ class Plan:
             raise ValueError("A chain needs at least one task.")
         steps: list[str] = []
         first = {**given.options, **(place.options or {})}
-        id = first.pop("task_id", None)
+        id = _id_of_job(given, first.pop("task_id", None))
         here = replace(
             place,
             args=(*place.args, *given.args),

@@ -72,7 +72,11 @@ class Signature(dict[str, Any]):
         if not isinstance(described, Mapping):
             return Signature(described)  # a task
         kind = cls.TYPES.get(described.get("subtask_type") or "")
-        return Signature(described) if kind is None else kind.of_dict(described)
+        if kind is None:
+            return Signature(described)
+        made = kind.of_dict(described)
+        made.update({FROZEN: described[FROZEN]} if FROZEN in described else {})
+        return made
 
     @classmethod
     def of_dict(cls, described: Any) -> Signature:

@@ -536,6 +536,27 @@ def test_a_frozen_signature_that_is_sent_again_makes_jobs_of_its_own(run: Callab
     assert (run(first), run(second), first.id == id, second.id == id) == (2, 5, True, False)
 
 
+@pytest.mark.parametrize(
+    ("call", "result"),
+    [
+        (chain(add.s(1, 1), add.s(2)), 4),
+        (chain(add.s(1, 1), chain(add.s(1), add.s(1))), 4),
+        (chord([add.s(1, 1)], xsum.s()), 2),
+        (chord([add.s(1, 1)], chain(xsum.s(), add.s(1))), 3),
+        (group(add.s(1, 1), add.s(2, 2)), [2, 4]),
+        (xsum.map([[1], [2]]), [1, 2]),
+    ],
+)
+def test_a_frozen_shape_that_is_sent_again_makes_jobs_of_its_own(run: Callable[[Any], Any], call: Any, result: Any) -> None:
+    call = call.clone()
+    frozen = call.freeze()
+    first, second = call.apply_async(), call.apply_async()
+
+    assert [run(first), run(second)] == [result, result]
+    assert first.id != second.id
+    assert isinstance(frozen, GroupResult) or first.id == frozen.id
+
+
 def test_error_callbacks_have_arguments_of_their_own(inline: Inline) -> None:
     id = fail.apply_async(link_error=[log_id_with.s("a"), log_id_with.s(label="b")]).id
 
