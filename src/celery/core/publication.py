@@ -40,11 +40,11 @@ _FIXED = {
 
 
 class Publication:
-    """One message on its way. `submission`: with the changes of the receivers of before_task_publish."""
+    """One message on its way. `submission` and `delay`: with the changes of the receivers of before_task_publish."""
 
     def __init__(self, submission: Submission, delay: timedelta | None = None) -> None:
         """Send before_task_publish. Raises ImproperlyConfigured if a receiver changes what is fixed, ValueError for a wrong time."""
-        self.submission, self.name = submission, submission.message.actor_name
+        self.submission, self.delay, self.name = submission, delay, submission.message.actor_name
         self.is_heard = before_task_publish.has_listeners(self.name) or after_task_publish.has_listeners(self.name)
         if not self.is_heard:
             return
@@ -101,7 +101,7 @@ class Publication:
         fields: dict[str, Any] = {}
         options = dict(message.options)
         if "eta" in changed:
-            eta = changed.pop("eta")
+            eta, self.delay = changed.pop("eta"), None
             fields["due_at"] = None if eta is None else messages.aware(conf, "eta", eta)
         if "expires" in changed:
             fields["expires_at"] = messages.expiry(conf, changed.pop("expires"))

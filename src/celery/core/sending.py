@@ -78,8 +78,7 @@ def published(workflow: Workflow) -> Iterator[None]:
     """Send the signals of publication around the submission of a workflow's steps; receivers may change them."""
     publications = [Publication(step.submission, step.delay) for step in workflow.steps]
     for number, (step, each) in enumerate(zip(workflow.steps, publications, strict=True)):
-        delay = step.delay if each.submission.due_at == step.submission.due_at else None
-        workflow.steps[number] = replace(step, submission=each.submission, delay=delay)
+        workflow.steps[number] = replace(step, submission=each.submission, delay=each.delay)
     with _published(publications):
         yield
 

@@ -570,6 +570,9 @@ def test_a_receiver_may_change_start_and_limits(inline: Inline, time: StillClock
     inline.run_all()
 
     assert [each.get(1) for each in results] == [{"headers": {"x": 1}}] * 2
+    with receiving(before_task_publish=lambda headers, **_: headers.update(eta=None)):
+        results = [tasks.keep.apply_async((1,), countdown=60), group(tasks.keep.s(1).set(countdown=60))()[0]]
+    assert [(found.due_at, found.state) for found in (look(inline.database, each.id) for each in results)] == [(None, State.QUEUED)] * 2
     with receiving(before_task_publish=lambda headers, **_: headers.update(timelimit=[60, 30])):
         limited = look(inline.database, tasks.its_request.delay().id)
     assert (limited.options["hard_time_limit"], limited.options["time_limit"], limited.options["isolated"]) == (60_000, 30_000, True)
