@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import update
 
 from src.jobs.core.models import Job
+from src.jobs.core.states import State
 from src.jobs.leases import workers
 from src.operations.format.instants import write_later
 from src.operations.people.roles import Role
 from src.sql.clock import now
 from src.sql.database import write
 from tests.harness.jobs import claimed, ended, hired, settle, submitted
-from tests.harness.site import Site, in_words
+from tests.harness.site import Site, Stream, in_words
 
 
 @pytest.fixture
@@ -120,3 +122,24 @@ def test_a_limit_of_more_than_a_hundred_years_is_refused_wherever_it_is_given(si
 
 def test_no_forecast_is_beyond_the_calendar() -> None:
     assert write_later(now(), 1e300) < "2200"
+
+
+def test_a_stream_sends_the_forecast_when_the_state_changes_and_not_with_each_progress(site: Site, waiting: str) -> None:
+    visit = site.browser(Role.VIEWER)
+    with Stream(visit, f"/jobs/{waiting}/events") as stream:
+        assert "Next in line" in in_words(stream.message())
+        _change(waiting, state=State.RUNNING, attempt=1, started_at=now())
+        begun = stream.message()
+        assert 'hx-target="#forecast"' in begun
+        assert "Next in line" not in in_words(begun)
+        _change(waiting, progress_done=1, progress_total=2, progress_message="half")
+        assert 'hx-target="#forecast"' not in stream.message()
+        _change(waiting, state=State.SUCCEEDED, result=3, finished_at=now())
+        *_, last, _done = stream.rest()
+        assert 'hx-target="#forecast"' in last
+        assert "Forecast" not in in_words(last)
+
+
+def _change(id: str, **values: Any) -> None:
+    with write() as session:
+        session.execute(update(Job).where(Job.id == id).values(**values))

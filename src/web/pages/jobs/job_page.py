@@ -13,6 +13,7 @@ from werkzeug.wrappers import Response
 from ....audit import queries as audit_queries
 from ....jobs.attempts import attempt_logs
 from ....jobs.core.errors import UnknownJob
+from ....jobs.core.states import State
 from ....jobs.read import queries
 from ....jobs.search import runs
 from ....operations.jobs.documents import job_timeline, lineage, log_documents
@@ -106,7 +107,7 @@ def live(id: str) -> str:
     view = _view()
     if view == "clock":
         return render_template("jobs/_clock.html", **_state(job))
-    return render_template("jobs/_event.html", view=view, is_whole=True, **(_shown(job) if view == "job" else {"job": job}))
+    return render_template("jobs/_event.html", view=view, is_whole=True, is_moved=True, **(_shown(job) if view == "job" else {"job": job}))
 
 
 @blueprint.get("/jobs/<id>/events")
@@ -116,7 +117,7 @@ def events(id: str) -> FlaskResponse | tuple[str, int]:
     job = find(id)
     generate_csrf()  # set the CSRF cookie now: headers cannot be sent once the stream has begun
     try:
-        return stream(job.id, _messages, after=log_documents.read_place(request.args.get("after")) if _view() == "job" else None)
+        return stream(job.id, _Messages(), after=log_documents.read_place(request.args.get("after")) if _view() == "job" else None)
     except TooManyStreams:
         # htmx inserts this polling element instead of the stream.
         return render_template("jobs/_poll.html", job=job, view=_view(), log_view=LogView.asked()), 503
@@ -158,12 +159,21 @@ def _shown(job: Job) -> dict[str, Any]:
     return {**_state(job), **log}
 
 
-def _messages(news: News) -> Iterator[Message]:
-    """One unnamed message per update: htmx swaps unnamed events, and each part names its target."""
-    place = log_documents.write_place(news.lines) if news.lines else None
-    parts = {"job": None} if news.job is None else _state(news.job) if _view() == "job" else {"job": news.job}
-    log = {"groups": LogView.asked().groups(news.lines), "after": news.after}
-    yield Message(render_template("jobs/_event.html", view=_view(), is_whole=False, **{**parts, **log}), id=place)
+class _Messages:
+    """One unnamed message per update of a stream: htmx swaps unnamed events, and each part names its target."""
+
+    def __init__(self) -> None:
+        self._sent: State | None = None
+
+    def __call__(self, news: News) -> Iterator[Message]:
+        place = log_documents.write_place(news.lines) if news.lines else None
+        parts = {"job": None} if news.job is None else _state(news.job) if _view() == "job" else {"job": news.job}
+        log = {"groups": LogView.asked().groups(news.lines), "after": news.after}
+        # The forecast takes several queries, and progress changes often: send it with a new state only.
+        is_moved = news.job is not None and news.job.state is not self._sent
+        if news.job is not None:
+            self._sent = news.job.state
+        yield Message(render_template("jobs/_event.html", view=_view(), is_whole=False, is_moved=is_moved, **{**parts, **log}), id=place)
 
 
 def _view() -> str:
