@@ -19,7 +19,7 @@ from .errors import InvalidOption
 class Limits(Middleware):
     """Declare `rate_limit` ("10/m", "100/h;10/m"), `rate_key`, `concurrency`, `concurrency_key`, `circuit_breaker`.
 
-    A key function receives the job's arguments and returns the key of its limit's counter.
+    A key function receives the job's arguments and returns the key of its limit's counter; None: the limit does not apply.
     """
 
     def __init__(self) -> None:

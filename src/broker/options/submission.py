@@ -37,7 +37,7 @@ class SubmissionOptions(Middleware):
     `internal=True`: only Callboard's own code submits its jobs; users and tokens are refused
     (src/operations/jobs/actor_catalogue.py). `unique`: True or "finished": no second job of its key until the first has
     ended; "waiting": until it starts. `submit_role` and `view_role`: the minimum role to submit, retry and change its
-    jobs, and to see them. `unique_by` and `fair_by` are functions of the actor's arguments that return the key.
+    jobs, and to see them. `unique_by` and `fair_by` are functions of the actor's arguments that return the key, or None.
     """
 
     @property

@@ -139,13 +139,20 @@ def _new_keys(session: Session, which: Sequence[Any], values: Mapping[str, Any])
         old = defaults.keys(job.actor, job.queue, job.args, job.kwargs)
     except JobsError:  # arguments that do not fit have no key
         return {}
-    new = defaults.keys(job.actor, job.queue, values["args"], values["kwargs"]) if old else {}
-    found: dict[str, Any] = {name: key for name, key in new.items() if getattr(job, name) == old[name]}
-    if "fair_key" in found and job.waits_for == fair_queueing.waits_for(job.queue, old["fair_key"]):
-        turn = {"waits_for": fair_queueing.waits_for(job.queue, new["fair_key"]), "reason": fair_queueing.reason(new["fair_key"])}
+    new = defaults.keys(job.actor, job.queue, values["args"], values["kwargs"])
+    found: dict[str, Any] = {name: new.get(name) for name in old | new if getattr(job, name) == old.get(name)}
+    fair = found.get("fair_key")
+    if fair is not None and "fair_key" in old and job.waits_for == fair_queueing.waits_for(job.queue, old["fair_key"]):
+        turn = {"waits_for": fair_queueing.waits_for(job.queue, fair), "reason": fair_queueing.reason(fair)}
         found |= {name: value for name, value in turn.items() if name not in values}
-    if "unique_key" in new and job.unique_key is None:
-        periods.exchange(session, job.id, old["unique_key"], new["unique_key"])
+    if job.unique_key is None:
+        # Its key is unique for a period, which begins with a submission, or has been freed.
+        if defaults.of(job.actor).options.unique_for is not None:
+            found.pop("unique_key", None)
+        if "unique_key" in old and "unique_key" in new:
+            periods.exchange(session, job.id, old["unique_key"], new["unique_key"])
+        elif "unique_key" in old:
+            periods.give_back(session, old["unique_key"], job.id)
     return found
 
 

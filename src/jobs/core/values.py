@@ -5,6 +5,7 @@ Its output is valid for both stores, RabbitMQ and every JSON parser. It rejects 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import re
@@ -116,6 +117,14 @@ def storable(text: str, limit: int | None = None) -> str:
         half = limit // 2
         text = f"{text[:half]}\n… {len(text) - limit} characters left out …\n{text[-half:]}"
     return text
+
+
+def fitting(key: str, most: int) -> str:
+    """Make a key fit its column: a longer one ends with its hash, so that keys which differ late stay apart."""
+    if len(key) <= most:
+        return key
+    hashed = hashlib.sha256(key.encode()).hexdigest()[:32]
+    return f"{key[: most - len(hashed)]}{hashed}"
 
 
 def _written(value: Any, encode: Callable[[Any], str], lone: Callable[[re.Match[str]], str]) -> str:

@@ -123,8 +123,8 @@ class TooMany(Exception):
     """More earlier jobs than the keys that are computed for one forecast."""
 
 
-def _key(limit: RateLimit | SlotLimit, args: Any, kwargs: Any) -> str:
-    """Return the key of a job's line under a limit, as its claim computes it."""
+def _key(limit: RateLimit | SlotLimit, args: Any, kwargs: Any) -> str | None:
+    """Return the key of a job's line under a limit, as its claim computes it; None: the job is not limited."""
     if limit.key_of is None:
         return limit.key
     try:
@@ -239,6 +239,8 @@ class Lines:
         if job.slot_at is not None:  # the slots of a key are evenly spaced
             return max(0.0, (job.slot_at - self._present).total_seconds()) * limit.per_s
         key = _key(limit, job.args, job.kwargs)
+        if key is None:
+            return 0.0
         return self._of_key(job, limit, key) + self._taken_s(key, limit) * limit.per_s
 
     def _of_key(self, job: Job, limit: RateLimit | SlotLimit, key: str) -> int:
@@ -261,6 +263,8 @@ class Lines:
 
     def _slots(self, job: Job, limit: SlotLimit, queued: Counter[str]) -> list[Gate]:
         key = _key(limit, job.args, job.kwargs)
+        if key is None:
+            return []
         waits_for = concurrency.waits_for(key)
         taken = self._session.execute(
             select(func.count()).select_from(Slot).where(Slot.key == waits_for.removeprefix("slot:"))

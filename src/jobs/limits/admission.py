@@ -246,8 +246,8 @@ def _concurrency_keys(job: Claimed, policy: Policy, in_force: Controls) -> list[
         if in_force.is_overridden("actor", job.actor, "concurrency")
         else policy.concurrency
     )
-    own = [] if limit is None else [(key(f"actor:{job.actor}", policy.concurrency_key, job), limit)]
-    return own + _shared_keys(job.queue, in_force)
+    own = None if limit is None else key(f"actor:{job.actor}", policy.concurrency_key, job)
+    return ([] if limit is None or own is None else [(own, limit)]) + _shared_keys(job.queue, in_force)
 
 
 def _shared_keys(queue: str, in_force: Controls) -> list[tuple[str, int]]:

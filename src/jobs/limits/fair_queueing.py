@@ -20,6 +20,7 @@ from ..core.envelopes import announce
 from ..core.fleet import fleet_threads
 from ..core.models import UNDER_WAY, Job
 from ..core.release import release_waiting
+from ..core.values import fitting
 
 #: fair jobs queued or running per queue: per actor thread of the fleet, and the minimum
 WINDOW_PER_THREAD, LEAST_WINDOW = 4, 32
@@ -31,7 +32,7 @@ FAIR = "fair:"
 
 def waits_for(queue: str, fair_key: str) -> str:
     """Return the `waits_for` of a job while others of its key are in progress."""
-    return f"{FAIR}{queue}:{fair_key}"[:255]
+    return fitting(f"{FAIR}{queue}:{fair_key}", 255)
 
 
 def reason(fair_key: str) -> str:

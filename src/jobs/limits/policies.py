@@ -9,7 +9,7 @@ from typing import Any
 
 from ...logs import get_logger
 from ..core.claimed import Claimed
-from ..core.values import text_of
+from ..core.values import fitting, text_of
 from . import breakers
 from .rates import Rate
 
@@ -17,13 +17,16 @@ log = get_logger(__name__)
 
 KeyOf = Callable[..., Any]
 
+#: characters of a key: the line of a rate limit appends the rate
+LONGEST = 200
+
 
 @dataclass(frozen=True, slots=True)
 class Policy:
     """An actor's declared limits."""
 
     rates: tuple[Rate, ...] = ()
-    rate_key: KeyOf | None = None  # computed from the arguments; None: one limit for all its jobs
+    rate_key: KeyOf | None = None  # computed from the arguments, None of a job that is not limited; without it, one limit for all its jobs
     concurrency: int | None = None
     concurrency_key: KeyOf | None = None
     breaker: bool = False
@@ -51,17 +54,18 @@ def stands_in(job: Claimed) -> bool:
     return '"stands_in"' in job.options and "stands_in" in json.loads(job.options)
 
 
-def keyed(prefix: str, key_of: KeyOf, args: Any, kwargs: Any) -> str:
-    """Return the key of a limit that an actor's own function computes from the arguments."""
-    return f"{prefix}:{text_of(key_of(*args, **kwargs))}"[:200]
+def keyed(prefix: str, key_of: KeyOf, args: Any, kwargs: Any) -> str | None:
+    """Return the key of a limit that an actor's own function computes from the arguments; None: they are not limited."""
+    own = key_of(*args, **kwargs)
+    return None if own is None else fitting(f"{prefix}:{text_of(own)}", LONGEST)
 
 
-def key(prefix: str, key_of: KeyOf | None, job: Claimed) -> str:
-    """Return the key of a limit for a job; that of the whole limit if the actor's function fails."""
+def key(prefix: str, key_of: KeyOf | None, job: Claimed) -> str | None:
+    """Return the key of a limit for a job, or None if the limit does not apply; that of the whole limit if the actor's function fails."""
     if key_of is None:
-        return prefix[:200]
+        return fitting(prefix, LONGEST)
     try:
         return keyed(prefix, key_of, json.loads(job.args), json.loads(job.kwargs))
     except BaseException as error:  # noqa: BLE001 - an actor's own key function; the executor tells what is wrong with the arguments
         log.warning("key_function_failed", job_id=job.id, actor=job.actor, error=type(error).__name__)
-        return prefix[:200]
+        return fitting(prefix, LONGEST)

@@ -96,7 +96,8 @@ def limits_of(job: Claimed, policy: Policy, in_force: Controls) -> list[Limit]:
         of_actor = rates.parse(text) if text else ()
     else:
         of_actor = policy.rates
-    found = [Limit("actor", job.actor, key(f"actor:{job.actor}", policy.rate_key, job), rate) for rate in of_actor]
+    own = key(f"actor:{job.actor}", policy.rate_key, job) if of_actor else None
+    found = [] if own is None else [Limit("actor", job.actor, own, rate) for rate in of_actor]
     for scope, name in (("queue", job.queue), ("all", "")):
         text = in_force.value(scope, name, "rate_limit")
         found.extend(Limit(scope, name, overrides.target(scope, name), rate) for rate in (rates.parse(text) if text else ()))

@@ -15,7 +15,7 @@ from dramatiq import Message
 
 from ... import early_actors
 from ..core.errors import JobsError
-from ..core.values import dumps, text_of
+from ..core.values import dumps, fitting, text_of
 from ..options.job_options import FIELDS, JobOptions, given
 
 
@@ -38,25 +38,29 @@ class Defaults:
         object.__setattr__(self, "usual", usual)
 
     def unique_key(self, message: Message[Any]) -> str | None:
-        """Return the key computed from the arguments, or None if the actor is not unique."""
+        """Return the key computed from the arguments, or None if the actor is not unique or its function returns None."""
         if self.options.unique_until is None and self.options.unique_for is None:
             return None
-        what = [message.args, message.kwargs] if self.unique_by is None else _computed("unique_by", self.unique_by, message)
-        text = dumps(what) if self.unique_by is None else text_of(what)
+        text = dumps([message.args, message.kwargs]) if self.unique_by is None else _computed("unique_by", self.unique_by, message)
+        if text is None:
+            return None
         if len(text) > 100:
             text = hashlib.sha256(text.encode()).hexdigest()
-        return f"{message.actor_name}:{text}"
+        return fitting(f"{message.actor_name}:{text}", 255)
 
     def fair_key(self, message: Message[Any]) -> str | None:
-        return None if self.fair_by is None else text_of(_computed("fair_by", self.fair_by, message))[:255]
+        """Return the key computed from the arguments, or None if the actor has no function for it or that returns None."""
+        text = None if self.fair_by is None else _computed("fair_by", self.fair_by, message)
+        return None if text is None else fitting(text, 255)
 
 
-def _computed(name: str, key_of: Callable[..., Any], message: Message[Any]) -> Any:
+def _computed(name: str, key_of: Callable[..., Any], message: Message[Any]) -> str | None:
     try:
-        return key_of(*message.args, **message.kwargs)
+        key = key_of(*message.args, **message.kwargs)
     except BaseException as error:
         line = f"{type(error).__name__}: {text_of(error, 200)}"
         raise JobsError(f"{name} of {message.actor_name} cannot compute a key from the arguments ({line})", field="args") from error
+    return None if key is None else text_of(key)
 
 
 def keys(actor: str, queue: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, str]:

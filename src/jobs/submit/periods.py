@@ -28,7 +28,7 @@ def take(session: Session, key: str, id: str, *, present: datetime, until: datet
 
 
 def give_back(session: Session, key: str, id: str) -> None:
-    """Free the key of a job that does not come into being: it would lead to nothing."""
+    """Free the key of a job that has it no longer, or that does not come into being: it would lead to nothing."""
     session.execute(delete(UniquePeriod).where(UniquePeriod.key == key, UniquePeriod.job_id == id))
 
 

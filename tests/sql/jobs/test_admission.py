@@ -104,6 +104,29 @@ def test_a_rate_key_gives_each_key_its_own_limit(database: Database, time: Still
     assert {one.id for one in started} == set(ids[:2])
 
 
+@pytest.mark.parametrize("named", ["rate_key", "concurrency_key"])
+def test_a_job_without_a_key_is_not_limited(database: Database, time: StillClock, named: str) -> None:
+    limit = {"rates": rates.parse("1/h")} if named == "rate_key" else {"concurrency": 1}
+    policy = Policy(**limit, **{named: lambda who: who})  # type: ignore[arg-type]
+    worker, ids = hired(database), [submitted(database, who).id for who in (None, None, "ada", "ada")]
+
+    started = at_admission(database, worker, [(id, 1) for id in ids], add=policy)
+
+    assert {one.id for one in started} == set(ids[:3])
+
+
+@pytest.mark.parametrize("named", ["rate_key", "concurrency_key"])
+def test_long_keys_that_differ_at_their_end_have_limits_of_their_own(database: Database, time: StillClock, named: str) -> None:
+    limit = {"rates": rates.parse("1/h")} if named == "rate_key" else {"concurrency": 1}
+    policy = Policy(**limit, **{named: lambda url: url})  # type: ignore[arg-type]
+    worker, page = hired(database), f"https://example.com/{'a' * 200}?page="
+    ids = [submitted(database, f"{page}{number}").id for number in (1, 2, 1)]
+
+    started = at_admission(database, worker, [(id, 1) for id in ids], add=policy)
+
+    assert {one.id for one in started} == set(ids[:2])
+
+
 def test_of_jobs_claimed_together_the_first_submitted_starts(database: Database, time: StillClock) -> None:
     worker, policy = hired(database), Policy(rates=rates.parse("1/h"))
     ids = [submitted(database).id for _ in range(3)]

@@ -164,6 +164,27 @@ def test_a_key_unique_for_a_period_follows_the_arguments(database: Database, dec
     assert submitted(database, "order 3").created
 
 
+def test_new_arguments_without_a_key_free_the_old_one(database: Database, declare: Callable[..., None]) -> None:
+    declare(JobOptions(unique_until=Unique.FINISHED), unique_by=lambda order: order, fair_by=lambda order: order)
+    job = submitted(database, "order 1")
+
+    assert changed(database, job.id, Edit(args=[None])).unique_key is None
+    assert submitted(database, "order 1").created
+    again = changed(database, job.id, Edit(args=["order 2"]))
+
+    assert (again.unique_key, again.fair_key) == ("add:order 2", "order 2")
+
+
+def test_new_arguments_without_a_key_end_the_period_of_the_old_one(database: Database, declare: Callable[..., None]) -> None:
+    declare(JobOptions(unique_for=timedelta(minutes=5)), unique_by=lambda order: order)
+    job = submitted(database, "order 1")
+
+    changed(database, job.id, Edit(args=[None]))
+
+    assert submitted(database, "order 1").created
+    assert changed(database, job.id, Edit(args=["order 2"])).unique_key is None  # a period begins with a submission
+
+
 def test_a_job_that_waits_for_its_turn_takes_it_among_those_of_its_new_key(database: Database, declare: Callable[..., None]) -> None:
     declare(fair_by=lambda customer: customer)
     with database.write() as session:

@@ -208,6 +208,22 @@ def test_under_a_limit_by_key_only_the_jobs_of_its_key_are_before_it(
     assert "more than 3 jobs wait" in str(of(database, ids[-1], policies).unknown)
 
 
+def test_a_job_without_a_key_does_not_wait_for_those_of_a_limit_by_key(
+    database: Database, time: StillClock, worker: int, published: list[Envelope]
+) -> None:
+    done(database, time, worker, LEAST)
+    policies = {
+        "add": Policy(rates=rates.parse("1/m"), rate_key=lambda number: None, concurrency=1, concurrency_key=lambda number: None),
+    }
+    ids = queued(database, time, published, 9)
+
+    free, keyed = of(database, ids[-1]).prediction, of(database, ids[-1], policies).prediction
+
+    assert free is not None
+    assert keyed is not None
+    assert keyed.start_p50 == pytest.approx(free.start_p50)
+
+
 def test_under_a_concurrency_limit_by_key_a_queued_job_waits_for_those_of_its_key(
     database: Database, time: StillClock, worker: int, published: list[Envelope]
 ) -> None:

@@ -11,6 +11,7 @@ from src.jobs import JobsError, State, submit_many
 from src.jobs.core.envelopes import Envelope
 from src.jobs.core.states import Unique
 from src.jobs.leases import claims
+from src.jobs.limits import fair_queueing
 from src.jobs.options.job_options import NORMAL_PRIORITY, JobOptions
 from src.jobs.submit import defaults
 from src.jobs.submit.defaults import Defaults
@@ -132,6 +133,34 @@ def test_a_key_function_sees_the_arguments(database: Database) -> None:
     first = submitted(database, 1, "a")
 
     assert submitted(database, 1, "b").id == first.id
+
+
+def test_a_job_whose_key_function_returns_none_has_no_key(database: Database) -> None:
+    defaults.declare("add", Defaults(JobOptions(unique_until=Unique.FINISHED), unique_by=lambda x: x, fair_by=lambda x: x))
+
+    first, other = submitted(database, None), submitted(database, None)
+
+    assert (first.created, other.created) == (True, True)
+    job = look(database, other.id)
+    assert (job.unique_key, job.fair_key, job.state) == (None, None, State.QUEUED)
+
+
+def test_a_job_without_a_key_takes_no_period(database: Database) -> None:
+    defaults.declare("add", Defaults(JobOptions(unique_for=timedelta(hours=1)), unique_by=lambda x: x))
+
+    assert [submitted(database, x).created for x in (None, None, 1, 1)] == [True, True, True, False]
+
+
+def test_long_fair_keys_that_differ_at_their_end_have_turns_of_their_own(database: Database) -> None:
+    defaults.declare("add", Defaults(fair_by=lambda url: url))
+    queue, page = "q" * 200, f"https://example.com/{'a' * 250}?page="
+
+    first, other = (look(database, submitted(database, f"{page}{number}", queue=queue).id).fair_key or "" for number in (1, 2))
+
+    assert first != other
+    assert fair_queueing.waits_for(queue, first) != fair_queueing.waits_for(queue, other)
+    with database.read() as session:
+        assert fair_queueing.starved(session) == []
 
 
 def test_the_call_beats_the_actor_and_the_actor_the_rule(database: Database) -> None:
