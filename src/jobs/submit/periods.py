@@ -1,8 +1,14 @@
-"""Unique periods: keys that are taken for a time after a submission, whatever the state of its job."""
+"""Unique periods: keys that are taken for a time after a submission, whatever the state of its job.
+
+An idempotency key is one of them, too, if its request met a job of the same unique key: that job has its own, or none.
+"""
 
 from __future__ import annotations
 
-from datetime import datetime
+import hashlib
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import delete, select, update
 from sqlalchemy.exc import IntegrityError
@@ -12,6 +18,10 @@ from ...sql.clock import now
 from ...sql.upsert import upsert
 from ..core.errors import NotAllowed
 from ..core.models import UniquePeriod
+from ..core.values import dumps
+
+#: prefix of the keys made of an idempotency key, and how long they last
+IDEMPOTENCY, REMEMBERED = "idempotency:", timedelta(days=1)
 
 
 def take(session: Session, key: str, id: str, *, present: datetime, until: datetime) -> str | None:
@@ -30,6 +40,31 @@ def take(session: Session, key: str, id: str, *, present: datetime, until: datet
 def give_back(session: Session, key: str, id: str) -> None:
     """Free the key of a job that has it no longer, or that does not come into being: it would lead to nothing."""
     session.execute(delete(UniquePeriod).where(UniquePeriod.key == key, UniquePeriod.job_id == id))
+
+
+def remember(session: Session, row: Mapping[str, Any], id: str, *, present: datetime) -> None:
+    """Let the idempotency key of a request lead to the job of its unique key, also when that has ended."""
+    insert = upsert(session, UniquePeriod)
+    values = [{"key": key, "job_id": id, "until": present + REMEMBERED} for key in _marks(row)]
+    changed = {name: getattr(insert.excluded, name) for name in ("job_id", "until")}
+    session.execute(insert.values(values).on_conflict_do_update(index_elements=["key"], set_=changed, where=UniquePeriod.until <= present))
+
+
+def remembered(session: Session, row: Mapping[str, Any], *, present: datetime) -> tuple[str, bool] | None:
+    """Return the id of the job to which a request's idempotency key leads, and whether that request was the same."""
+    of_key, of_request = _marks(row)
+    statement = select(UniquePeriod.key, UniquePeriod.job_id).where(
+        UniquePeriod.key.in_([of_key, of_request]), UniquePeriod.until > present
+    )
+    found = dict(session.execute(statement).all())
+    return (found[of_key], of_request in found) if of_key in found else None
+
+
+def _marks(row: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the keys of an idempotency key, and of that with its request: another request under it must be noticed."""
+    parts = (row["idempotency_key"], dumps([row[name] for name in ("idempotency_key", "actor", "args", "kwargs")]))
+    of_key, of_request = (f"{IDEMPOTENCY}{hashlib.sha256(part.encode()).hexdigest()}" for part in parts)
+    return of_key, of_request
 
 
 def exchange(session: Session, id: str, old: str, new: str) -> None:

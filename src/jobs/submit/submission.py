@@ -10,7 +10,7 @@ from operator import itemgetter
 from typing import Any
 
 from dramatiq import Message
-from sqlalchemy import Boolean, Integer, SmallInteger, and_, or_, select, text
+from sqlalchemy import Boolean, Integer, SmallInteger
 from sqlalchemy.orm import Session
 
 from ... import audit
@@ -19,15 +19,15 @@ from ...sql.columns import UtcDateTime, to_microseconds
 from ...sql.direct import Direct, flush
 from ...sql.statements import AHEAD_OF_DISK, Batch
 from ...telemetry import tracing
-from ..core.envelopes import Envelope, announce, committed, dumps, encode
-from ..core.errors import IdempotencyConflict, JobsError
-from ..core.models import NOT_ENDED, Job
+from ..core.envelopes import Envelope, announce, committed, encode
+from ..core.errors import JobsError
+from ..core.models import Job
 from ..core.session_handover import AnySession, handed_over
 from ..core.states import State, require
 from ..limits import fair_queueing
 from ..options import message_options
 from ..options.job_options import STORED
-from . import defaults, periods
+from . import defaults, earlier, periods
 from .requests import FIELDS, Receipt, Submission, submission_of
 from .row import row_of
 
@@ -105,8 +105,8 @@ def _parts(submissions: Sequence[Submission], rows: Sequence[dict[str, Any]]) ->
 
 def _insert(session: Session, part: Sequence[_Wanted], present: datetime, envelopes: list[Envelope]) -> list[Receipt]:
     """Insert one of `_parts`; append the messages of its queued jobs to `envelopes`."""
-    earlier, taken = _taken_periods(session, part, present)
-    wanted = {row["id"]: row for _, row in part if row["id"] not in earlier}
+    known, taken = earlier.known(session, part, present)
+    wanted = {row["id"]: row for _, row in part if row["id"] not in known}
     created: set[str] = set()
 
     def take(found: list[tuple[str, int]]) -> None:
@@ -120,14 +120,15 @@ def _insert(session: Session, part: Sequence[_Wanted], present: datetime, envelo
     receipts: list[Receipt] = []
     for submission, row in part:
         id = row["id"]
-        if id in earlier:
-            receipts.append(_receipt(session, earlier[id]))
+        if id in known:
+            receipts.append(known[id])
         elif id in created:
             receipts.append(Receipt(id, State(row["state"]), True))
         else:
             if id in taken:
                 periods.give_back(session, taken[id], id)
-            receipts.append(_earlier(session, submission, row))
+            # None: the job that held the unique key ended between the two statements.
+            receipts.append(earlier.met(session, row, present) or submit_many(session, [submission])[0])
     return receipts
 
 
@@ -164,9 +165,11 @@ def submit_alone(
 def is_one_statement(submission: Submission) -> bool:
     """True if a single statement can insert it, unless a key matches an earlier job."""
     declared = defaults.of(submission.message.actor_name)
-    return (
-        submission.unique_for is None and declared.options.unique_for is None and submission.fair_key is None and declared.fair_by is None
-    )
+    if submission.unique_for is not None or declared.options.unique_for is not None:
+        return False
+    if submission.fair_key is not None or declared.fair_by is not None:
+        return False
+    return submission.idempotency_key is None or (submission.unique_key is None and declared.options.unique_until is None)
 
 
 def check(submission: Submission) -> None:
@@ -224,48 +227,6 @@ def _envelope(seq: int, row: dict[str, Any], present: datetime) -> Envelope:
         options=row["options"],
         created_at_ms=to_microseconds(present) // 1000,
     )
-
-
-def _taken_periods(session: Session, part: Sequence[_Wanted], present: datetime) -> tuple[dict[str, str], dict[str, str]]:
-    """Take the keys that are unique for a period; return job id -> the earlier job that holds its key, and job id -> the key that it took."""
-    earlier: dict[str, str] = {}
-    taken: dict[str, str] = {}
-    for submission, row in part:
-        period = submission.unique_for or defaults.of(submission.message.actor_name).options.unique_for
-        if period is None or row["unique_key"] is None:
-            continue
-        id, key = row["id"], row["unique_key"]
-        holder = periods.take(session, key, id, present=present, until=present + period)
-        if holder is None:
-            taken[id] = key
-        else:
-            earlier[id] = holder
-        row["unique_key"] = None  # the period decides, not the job's state
-    return earlier, taken
-
-
-def _receipt(session: Session, id: str) -> Receipt:
-    state = session.execute(select(Job.state).where(Job.id == id)).scalar()
-    return Receipt(id, state or State.SUCCEEDED, False)
-
-
-def _earlier(session: Session, submission: Submission, row: dict[str, Any]) -> Receipt:
-    same = [Job.id == row["id"]]
-    if submission.idempotency_key is not None:
-        same.append(Job.idempotency_key == submission.idempotency_key)
-    if row["unique_key"] is not None:
-        same.append(and_(Job.unique_key == row["unique_key"], text(f"jobs.{NOT_ENDED}")))
-    found = session.execute(select(Job).where(or_(*same)).order_by(Job.seq)).scalars().first()
-    if found is None:
-        # The job that held the unique key ended between the two statements: retry.
-        return submit_many(session, [submission])[0]
-    differs = [found.actor, dumps(found.args), dumps(found.kwargs)] != [row["actor"], row["args"], row["kwargs"]]
-    if differs and submission.idempotency_key is not None and found.idempotency_key == submission.idempotency_key:
-        raise IdempotencyConflict(
-            f"this idempotency key was used before for job {found.id} with other arguments: use a new key for a new job",
-            field="Idempotency-Key",
-        )
-    return Receipt(found.id, found.state, False)
 
 
 require(State.SCHEDULED, State.QUEUED)

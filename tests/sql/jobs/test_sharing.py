@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from sqlalchemy import select
 
+from src.broker.publish.group_commit import submit_now
 from src.jobs import JobsError, State, submit_many
 from src.jobs.core.envelopes import Envelope
+from src.jobs.core.errors import IdempotencyConflict
+from src.jobs.core.models import UniquePeriod
 from src.jobs.core.states import Unique
 from src.jobs.leases import claims
 from src.jobs.limits import fair_queueing
@@ -16,6 +21,7 @@ from src.jobs.options.job_options import NORMAL_PRIORITY, JobOptions
 from src.jobs.submit import defaults
 from src.jobs.submit.defaults import Defaults
 from src.jobs.submit.requests import Submission
+from src.jobs.upkeep import retention
 from src.sql.database import Database
 from tests.harness.jobs import StillClock, claim, ended, hired, look, message, settle, submitted
 
@@ -122,9 +128,68 @@ def test_a_repeated_request_leaves_the_period_to_the_next_of_the_same_call(datab
         )
 
     assert [receipt.created for receipt in receipts] == [False, True, False, False]
-    assert receipts[0].id == earlier.id
-    assert {receipt.id for receipt in receipts[1:]} == {look(database, receipts[1].id).id}
+    assert receipts[0].id == receipts[2].id == earlier.id
+    assert receipts[1].id == receipts[3].id == look(database, receipts[1].id).id
     assert submitted(database, 1, unique_key="report", unique_for=period).id == receipts[1].id
+
+
+@pytest.mark.both_stores
+@pytest.mark.parametrize("period", [None, timedelta(minutes=5)])
+def test_a_request_that_met_a_job_of_its_unique_key_leads_to_it_also_when_that_has_ended(
+    database: Database, time: StillClock, period: timedelta | None
+) -> None:
+    """The repeated request became a second job: its idempotency key was forgotten."""
+    worker, how = hired(database), dict[str, Any](unique_key="report", unique_for=period)
+    first = submitted(database, 1, **how, idempotency_key="zero")
+    assert submitted(database, 2, **how, idempotency_key="one").id == first.id  # with other arguments, as unique_by allows
+    one = claim(database, worker, first.id)
+    assert one is not None
+    settle(database, worker, ended(one))
+    time.forward(400)
+
+    assert submitted(database, 2, **how, idempotency_key="one").id == first.id
+    with pytest.raises(IdempotencyConflict, match=first.id):
+        submitted(database, 3, **how, idempotency_key="one")
+    assert submitted(database, 2, **how, idempotency_key="two").created
+
+
+@pytest.mark.both_stores
+def test_a_repeated_request_leads_to_its_own_job_while_another_has_the_unique_key(database: Database, time: StillClock) -> None:
+    how = dict[str, Any](unique_key="report", unique_for=timedelta(minutes=5))
+    first = submitted(database, 1, **how, idempotency_key="one")
+    time.forward(400)
+    assert submitted(database, 1, **how).created
+
+    assert submitted(database, 1, **how, idempotency_key="one").id == first.id
+    with pytest.raises(IdempotencyConflict, match=first.id):
+        submitted(database, 2, **how, idempotency_key="one")
+
+
+def test_a_single_submission_finds_the_job_that_its_repeated_request_met(database: Database) -> None:
+    worker, how = hired(database), dict[str, Any](unique_key="report")
+    first = submitted(database, 1, **how)
+    assert submit_now(Submission(message(1), **how, idempotency_key="one")).id == first.id
+    one = claim(database, worker, first.id)
+    assert one is not None
+    settle(database, worker, ended(one))
+
+    assert submit_now(Submission(message(1), **how, idempotency_key="one")).id == first.id
+
+
+def test_a_key_that_met_another_job_is_forgotten_after_a_day(database: Database, time: StillClock) -> None:
+    worker, how = hired(database), dict[str, Any](unique_key="report")
+    first = submitted(database, 1, **how)
+    assert submitted(database, 1, **how, idempotency_key="one").id == first.id
+    one = claim(database, worker, first.id)
+    assert one is not None
+    settle(database, worker, ended(one))
+
+    time.forward(86_401)
+    with database.write() as session:
+        retention.tidy(session)
+        assert session.execute(select(UniquePeriod)).first() is None
+
+    assert submitted(database, 1, **how, idempotency_key="one").created
 
 
 def test_a_key_function_sees_the_arguments(database: Database) -> None:

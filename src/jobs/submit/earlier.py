@@ -1,0 +1,97 @@
+"""Earlier jobs: the receipt of a submission whose id, idempotency key or unique key another job has."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import or_, select, text
+from sqlalchemy.orm import Session
+
+from ..core.errors import IdempotencyConflict
+from ..core.models import NOT_ENDED, Job
+from ..core.states import State
+from ..core.values import dumps
+from . import defaults, periods
+from .requests import Receipt, Submission
+
+
+def known(
+    session: Session, part: Sequence[tuple[Submission, dict[str, Any]]], present: datetime
+) -> tuple[dict[str, Receipt], dict[str, str]]:
+    """Take the keys that are unique for a period; return job id -> the receipt of an earlier job, and job id -> the key that it took."""
+    earlier: dict[str, Receipt] = {}
+    taken: dict[str, str] = {}
+    for submission, row in part:
+        id, key = row["id"], row["unique_key"]
+        if key is None:
+            continue
+        repeated = _repeated(session, row, present)
+        if repeated is not None:
+            earlier[id] = repeated
+            continue
+        period = submission.unique_for or defaults.of(submission.message.actor_name).options.unique_for
+        if period is None:
+            continue
+        holder = periods.take(session, key, id, present=present, until=present + period)
+        if holder is None:
+            taken[id] = key
+        else:
+            earlier[id] = _stands_for(session, row, holder, present)
+        row["unique_key"] = None  # the period decides, not the job's state
+    return earlier, taken
+
+
+def met(session: Session, row: dict[str, Any], present: datetime) -> Receipt | None:
+    """Return the receipt of the job that has the id or a key of a submission; None: it has freed the key since."""
+    same = [Job.id == row["id"]]
+    if row["idempotency_key"] is not None:
+        same.append(Job.idempotency_key == row["idempotency_key"])
+    found = session.execute(select(Job).where(or_(*same)).order_by(Job.seq)).scalars().first()
+    if found is not None:
+        return _same(found, row)
+    unique = select(Job.id).where(Job.unique_key == row["unique_key"], text(f"jobs.{NOT_ENDED}"))
+    id = None if row["unique_key"] is None else session.execute(unique).scalar()
+    return None if id is None else _stands_for(session, row, id, present)
+
+
+def _repeated(session: Session, row: dict[str, Any], present: datetime) -> Receipt | None:
+    """Return the receipt of a request that came before, by its idempotency key: its job, or the one of its unique key that it met."""
+    if row["idempotency_key"] is None:
+        return None
+    found = session.execute(select(Job).where(Job.idempotency_key == row["idempotency_key"])).scalars().first()
+    if found is not None:
+        return _same(found, row)
+    remembered = periods.remembered(session, row, present=present)
+    if remembered is None:
+        return None
+    id, is_same = remembered
+    if not is_same:
+        raise _conflict(id)
+    return _receipt(session, id)
+
+
+def _stands_for(session: Session, row: dict[str, Any], id: str, present: datetime) -> Receipt:
+    """Return the receipt of a submission for which the job of its unique key stands."""
+    if row["idempotency_key"] is not None:
+        periods.remember(session, row, id, present=present)
+    return _receipt(session, id)
+
+
+def _receipt(session: Session, id: str) -> Receipt:
+    state = session.execute(select(Job.state).where(Job.id == id)).scalar()
+    return Receipt(id, state or State.SUCCEEDED, False)
+
+
+def _same(found: Job, row: dict[str, Any]) -> Receipt:
+    differs = [found.actor, dumps(found.args), dumps(found.kwargs)] != [row["actor"], row["args"], row["kwargs"]]
+    if differs and row["idempotency_key"] is not None and found.idempotency_key == row["idempotency_key"]:
+        raise _conflict(found.id)
+    return Receipt(found.id, found.state, False)
+
+
+def _conflict(id: str) -> IdempotencyConflict:
+    return IdempotencyConflict(
+        f"this idempotency key was used before for job {id} with other arguments: use a new key for a new job", field="Idempotency-Key"
+    )
