@@ -36,6 +36,11 @@ class PendingEntry:
         self.touched.setdefault(kind, []).append(str(subject))
         self.details |= details
 
+    def leave(self, kind: str, subject: str) -> None:
+        """Remove a subject again, which the action has left alone."""
+        if subject in self.touched.get(kind, ()):
+            self.touched[kind].remove(subject)
+
 
 _under_way: ContextVar[PendingEntry | None] = ContextVar("callboard_audit_entry", default=None)
 

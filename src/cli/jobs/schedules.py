@@ -163,7 +163,10 @@ def _acting(name: str, text: str) -> None:
             if name == "delete":
                 return editing.delete(session, found.id)
             if name == "run-now":
-                return ticks.run_now(session, found.id, periodic.maker(actors.broker), by=_me()).job_id
+                fired = ticks.run_now(session, found.id, periodic.maker(actors.broker), by=_me())
+                if fired.is_shared:
+                    click.echo(f"No new job: {fired.reason}.", err=True)
+                return fired.job_id
             act = {"pause": editing.pause, "resume": editing.resume, "follow-code": editing.follow_code}[name]
             changed = act(session, found.id, by=_me())
             return f"{changed.id}  {documents.condition(changed).value}"
@@ -202,8 +205,10 @@ def backfill(*, which: str, start: str, end: str, data: Path | None) -> None:
         return backfilling.backfill(session, found.id, parse_instant(start), parse_instant(end), periodic.maker(actors.broker), by=_me())
 
     backfilled = _do(data, do, needs_actors=True)
-    for each in backfilled.fired:
-        click.echo(each.job_id)
+    for id in backfilled.job_ids:
+        click.echo(id)
+    if backfilled.shared:
+        click.echo(f"for {backfilled.shared} a job of their unique key stands", err=True)
     if backfilled.had_one:
         click.echo(f"{backfilled.had_one} already had a job", err=True)
 

@@ -58,6 +58,8 @@ def submit(
             with database.write() as session:
                 [receipt] = submit_many(session, [replace(submission, source="command")])
             click.echo(receipt.id)
+            if receipt.reason is not None:
+                click.echo(f"No new job: {receipt.reason}.", err=True)
     except InvalidArguments as error:
         raise UpError(f"{words(error)}\n{COMMAND} submit {actor} --help describes each argument.") from None
     except (JobsError, ValueError) as error:

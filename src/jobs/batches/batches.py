@@ -48,13 +48,19 @@ class Outcome:
     row: BatchRow
     job: Job | None
 
+    @property
+    def shared(self) -> str | None:
+        """Why its job is an earlier one, which is none of this batch."""
+        return str(self.row.problems[0][1]) if self.row.job_id and self.row.problems else None
+
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Number of a batch's jobs in each state; `gone`: deleted by retention."""
+    """Number of a batch's jobs in each state; `gone`: deleted by retention; `shared`: rows for which an earlier job stands."""
 
     counts: dict[State, int] = field(default_factory=dict)
     gone: int = 0
+    shared: int = 0
 
     @property
     def ended(self) -> int:
@@ -117,11 +123,15 @@ def take(session: Session, id: str, *, by: str) -> bool:
     return session.execute(moved.returning(Batch.id).execution_options(synchronize_session=False)).first() is not None
 
 
-def submit_rows(session: Session, id: str, submissions: Mapping[int, Submission]) -> None:
-    """Submit the jobs of a batch's rows, by row number: all or none."""
+def submit_rows(session: Session, id: str, submissions: Mapping[int, Submission]) -> int:
+    """Submit the jobs of a batch's rows, by row number: all or none. Return for how many rows a job of their unique key stands."""
     receipts = submit_many(session, list(submissions.values()))
-    values = [{"batch_id": id, "number": number, "job_id": receipt.id} for number, receipt in zip(submissions, receipts, strict=True)]
+    values = [
+        {"batch_id": id, "number": number, "job_id": receipt.id, "problems": [["", receipt.reason]] if receipt.reason else None}
+        for number, receipt in zip(submissions, receipts, strict=True)
+    ]
     session.execute(update(BatchRow), values)
+    return sum(not receipt.created for receipt in receipts)
 
 
 def discard(session: Session, id: str) -> None:
@@ -133,12 +143,12 @@ def discard(session: Session, id: str) -> None:
 
 
 def cancel(session: Session, id: str) -> int:
-    """Cancel waiting jobs and ask running ones to stop; return their number."""
+    """Cancel waiting jobs and ask running ones to stop, of those that this batch made; return their number."""
     return sum(_done(actions.cancel, session, each) for each in _jobs(session, id, [state for state in State if not state.is_final]))
 
 
 def retry(session: Session, id: str) -> int:
-    """Retry the jobs that are dead, cancelled or expired; return how many could be."""
+    """Retry the jobs of this batch that are dead, cancelled or expired; return how many could be."""
     return sum(_done(actions.retry, session, each) for each in _jobs(session, id, RETRYABLE))
 
 
@@ -148,8 +158,11 @@ def figures(session: Session, id: str) -> Figures:
         select(Job.state, func.count().label("number")).select_from(BatchRow).join(Job, Job.id == BatchRow.job_id, isouter=True)
         .where(BatchRow.batch_id == id, BatchRow.job_id.is_not(None)).group_by(Job.state)
     )  # fmt: skip
-    counts: dict[State | None, int] = {row.state: row.number for row in session.execute(statement)}
-    return Figures({state: counts[state] for state in State if counts.get(state)}, counts.get(None, 0))
+    counts: dict[State | None, int] = {row.state: row.number for row in session.execute(statement.where(BatchRow.problems.is_(None)))}
+    shared = select(func.count()).where(BatchRow.batch_id == id, BatchRow.job_id.is_not(None), BatchRow.problems.is_not(None))
+    return Figures(
+        {state: counts[state] for state in State if counts.get(state)}, counts.get(None, 0), session.execute(shared).scalar_one()
+    )
 
 
 def rows(session: Session, id: str, *, after: int = 0, limit: int = 100, bad: bool | None = None) -> list[Outcome]:
@@ -203,7 +216,8 @@ def _joined(columns: Select[BatchRow, Job], id: str, after: int, limit: int) -> 
 
 def _jobs(session: Session, id: str, states: Sequence[State]) -> list[str]:
     statement = select(Job.id).join(BatchRow, BatchRow.job_id == Job.id).where(BatchRow.batch_id == id, Job.state.in_(states))
-    return list(session.execute(statement.order_by(BatchRow.number)).scalars())
+    own = statement.where(BatchRow.problems.is_(None))  # not the job of another submitter, which stands for a row
+    return list(session.execute(own.order_by(BatchRow.number)).scalars())
 
 
 def _done(act: Any, session: Session, id: str) -> bool:

@@ -50,5 +50,7 @@ class BatchRow(Base):
     cells: Mapped[Any] = mapped_column(JsonText)
     args: Mapped[Any] = mapped_column(JsonText, nullable=True)
     kwargs: Mapped[Any] = mapped_column(JsonText, nullable=True)
-    problems: Mapped[Any] = mapped_column(JsonText, nullable=True)  # [column, message] pairs; None: valid
+    problems: Mapped[Any] = mapped_column(
+        JsonText, nullable=True
+    )  # [column, message] pairs; None: valid; with a job: why that is an earlier one
     job_id: Mapped[str | None] = mapped_column(String(255), index=True)

@@ -141,7 +141,10 @@ def _do(session: Session, order: Order, id: str) -> None:
         case Verb.RETRY:
             actions.retry(session, id)
         case Verb.RERUN:
-            reruns.again(session, id, by=order.entry.who, key=f"re-run:{order.id}:{id}"[:255])
+            receipt = reruns.again(session, id, by=order.entry.who, key=f"re-run:{order.id}:{id}"[:255])
+            if receipt.reason is not None:
+                order.entry.leave("job", receipt.id)
+                raise NotAllowed(receipt.reason)
         case Verb.RELEASE:
             actions.release(session, id)
         case Verb.CANCEL:

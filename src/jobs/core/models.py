@@ -285,5 +285,5 @@ class UniquePeriod(Base):
     __tablename__ = "unique_periods"
 
     key: Mapped[str] = mapped_column(String(255), primary_key=True)
-    job_id: Mapped[str] = mapped_column(String(255))
+    job_id: Mapped[str] = mapped_column(String(255), index=True)
     until: Mapped[datetime] = mapped_column(UtcDateTime, index=True)

@@ -16,7 +16,7 @@ from ...settings import get_settings
 from ...sql.clock import now
 from ...sql.columns import to_microseconds
 from ..core.fingerprints import LENGTH
-from ..core.models import Attempt, Job, Worker
+from ..core.models import Attempt, Job, UniquePeriod, Worker
 from ..core.states import Source, State
 from ..core.workflow_models import StoredWorkflow
 from ..read.queries import NOT_SUCCEEDED
@@ -118,7 +118,8 @@ def _of_id(value: str, _: Place) -> ColumnElement[bool]:
 
 
 def _of_key(value: str, _: Place) -> ColumnElement[bool]:
-    return or_(*(like(column, value) for column in (Job.unique_key, Job.fair_key, Job.idempotency_key)))
+    of_period = select(UniquePeriod.job_id).where(like(UniquePeriod.key, value), UniquePeriod.until > now())
+    return or_(*(like(column, value) for column in (Job.unique_key, Job.fair_key, Job.idempotency_key)), Job.id.in_(of_period))
 
 
 def _of_worker(value: str, _: Place) -> ColumnElement[bool]:

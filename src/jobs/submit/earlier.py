@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -38,7 +39,7 @@ def known(
         if holder is None:
             taken[id] = key
         else:
-            earlier[id] = _stands_for(session, row, holder, present)
+            earlier[id] = _stands_for(session, row, holder.job_id, present, until=holder.until)
         row["unique_key"] = None  # the period decides, not the job's state
     return earlier, taken
 
@@ -72,11 +73,11 @@ def _repeated(session: Session, row: dict[str, Any], present: datetime) -> Recei
     return _receipt(session, id)
 
 
-def _stands_for(session: Session, row: dict[str, Any], id: str, present: datetime) -> Receipt:
+def _stands_for(session: Session, row: dict[str, Any], id: str, present: datetime, *, until: datetime | None = None) -> Receipt:
     """Return the receipt of a submission for which the job of its unique key stands."""
     if row["idempotency_key"] is not None:
         periods.remember(session, row, id, present=present)
-    return _receipt(session, id)
+    return replace(_receipt(session, id), unique_key=row["unique_key"], until=until)
 
 
 def _receipt(session: Session, id: str) -> Receipt:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import delete, select, update
 from sqlalchemy.exc import IntegrityError
@@ -24,8 +24,23 @@ from ..core.values import dumps
 IDEMPOTENCY, REMEMBERED = "idempotency:", timedelta(days=1)
 
 
-def take(session: Session, key: str, id: str, *, present: datetime, until: datetime) -> str | None:
-    """Take a key for this job; return the id of the earlier job that has it, or None."""
+class Period(NamedTuple):
+    """A key that a job has until an instant."""
+
+    key: str
+    job_id: str
+    until: datetime
+
+
+def of(session: Session, id: str) -> Period | None:
+    """Return the period of a job that has not ended."""
+    is_unique = UniquePeriod.until > now(), ~UniquePeriod.key.startswith(IDEMPOTENCY)
+    found = session.execute(select(UniquePeriod).where(UniquePeriod.job_id == id, *is_unique)).scalars().first()
+    return None if found is None else Period(found.key, found.job_id, found.until)
+
+
+def take(session: Session, key: str, id: str, *, present: datetime, until: datetime) -> Period | None:
+    """Take a key for this job; return the period of the earlier job that has it, or None."""
     insert = upsert(session, UniquePeriod)
     taking = insert.values(key=key, job_id=id, until=until).on_conflict_do_update(
         index_elements=["key"],
@@ -34,7 +49,7 @@ def take(session: Session, key: str, id: str, *, present: datetime, until: datet
     )
     if session.execute(taking.returning(UniquePeriod.key)).first() is not None:
         return None
-    return session.execute(select(UniquePeriod.job_id).where(UniquePeriod.key == key)).scalar_one()
+    return Period(key, *session.execute(select(UniquePeriod.job_id, UniquePeriod.until).where(UniquePeriod.key == key)).one())
 
 
 def give_back(session: Session, key: str, id: str) -> None:

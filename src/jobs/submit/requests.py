@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from datetime import datetime
 from typing import Any
 
 from dramatiq import Message
@@ -16,11 +17,24 @@ from ..options.message_options import OF_SUBMISSION
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """Answer to a submission. `created` is False if a key matched an earlier job, whose id this is."""
+    """Answer to a submission. `created` is False if a key matched an earlier job, whose id this is.
+
+    `unique_key`: set if that was its unique key, and not the same submission again. `until`: when the key's period ends.
+    """
 
     id: str
     state: State
     created: bool
+    unique_key: str | None = None
+    until: datetime | None = None
+
+    @property
+    def reason(self) -> str | None:
+        """Why it made no job, if another one of its unique key exists."""
+        if self.unique_key is None:
+            return None
+        until = "" if self.until is None else f", until {self.until:%Y-%m-%d %H:%M:%S} UTC"
+        return f"a job of its unique key stands for it: {self.id}, {self.state}{until}"
 
 
 @dataclass(frozen=True, slots=True)

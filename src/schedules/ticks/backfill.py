@@ -29,6 +29,16 @@ class Backfill:
     fired: list[Fired]
     had_one: int
 
+    @property
+    def job_ids(self) -> list[str]:
+        """The new jobs."""
+        return [one.job_id for one in self.fired if one.job_id is not None and not one.is_shared]
+
+    @property
+    def shared(self) -> int:
+        """The number of ticks for which an earlier job of their unique key stands."""
+        return sum(one.is_shared for one in self.fired)
+
 
 def backfill(session: Session, id: int, start: datetime, end: datetime, make: Maker, *, by: str) -> Backfill:
     """Run every tick with start <= tick <= end that has no job; idempotent.

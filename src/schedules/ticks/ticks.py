@@ -47,6 +47,7 @@ class Fired:
     state: TickState
     job_id: str | None
     reason: str | None
+    is_shared: bool = False  # its job is an earlier one, of the same unique key
 
 
 def fire(session: Session, id: int, make: Maker, *, reported: datetime | None = None) -> list[Fired]:
@@ -95,6 +96,7 @@ def decide(session: Session, schedule: Schedule, decision: Decision, make: Maker
     state, reason = TickState.MISSED, decision.reason
     message: Message[Any] | None = None
     how: dict[str, Any] = {}
+    is_shared = False
     if decision.runs:
         state = TickState.SUBMITTED
         try:
@@ -120,14 +122,14 @@ def decide(session: Session, schedule: Schedule, decision: Decision, make: Maker
             with tracing.step("tick", schedule=schedule.name):
                 receipt = submit(session, message, source="schedule", submitted_by=by or f"schedule {schedule.name}", **how)
             if not receipt.created:
-                job_id, reason = receipt.id, "its actor is unique: a job of the same key stands for it"
+                job_id, reason, is_shared = receipt.id, receipt.reason or reason, True
         except JobsError as error:  # too large, for instance: rejected before anything was written
             schedule.broken = reason = str(error)
             job_id, state = None, TickState.BROKEN
         if job_id != message.message_id:
             mine = (Tick.schedule_id == schedule.id) & (Tick.scheduled_for == decision.tick)
             session.execute(update(Tick).where(mine).values(job_id=job_id, state=state, reason=reason))
-    return Fired(decision.tick, decision.due_at, state, job_id, reason)
+    return Fired(decision.tick, decision.due_at, state, job_id, reason, is_shared)
 
 
 def rewind(session: Session, present: datetime) -> int:

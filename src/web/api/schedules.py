@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Annotated
+from typing import Annotated, NotRequired
 
 from flask import Response, request, url_for
 from pydantic import Field
@@ -83,6 +83,7 @@ class RunNow(TypedDict):
 
     job_id: str
     url: Annotated[str, Field(description="of the job", json_schema_extra={"format": "uri"})]
+    reason: NotRequired[Annotated[str, Field(description="why this is an earlier job: it has the same unique key")]]
 
 
 class Backfilled(TypedDict):
@@ -90,6 +91,7 @@ class Backfilled(TypedDict):
 
     job_ids: list[str]
     had_a_job: Annotated[int, Field(description="number of ticks that had a job already")]
+    shared: Annotated[int, Field(description="number of ticks that made no job: one of their unique key stands for them")]
 
 
 class TicksFilter(TypedDict, total=False):
@@ -218,7 +220,10 @@ def run_schedule_now(id: Id) -> Answer[RunNow]:
     with database.write() as session:
         fired = ticks.run_now(session, queries.find(session, id).id, periodic.maker(actors.broker), by=visitor().name)
     assert fired.job_id is not None
-    return answer({"job_id": fired.job_id, "url": url_for("api.show", id=fired.job_id, _external=True)}, 202)
+    document: RunNow = {"job_id": fired.job_id, "url": url_for("api.show", id=fired.job_id, _external=True)}
+    if fired.is_shared and fired.reason is not None:
+        document["reason"] = fired.reason
+    return answer(document, 202)
 
 
 @api.post("/schedules/<id>/backfill", status=202, body=BackfillBody, errors=(404, 409, 422))
@@ -230,8 +235,7 @@ def backfill_schedule(id: Id) -> Answer[Backfilled]:
     with database.write() as session:
         found = queries.find(session, id)
         backfilled = backfill.backfill(session, found.id, start, end, periodic.maker(actors.broker), by=visitor().name)
-    ids = [each.job_id for each in backfilled.fired if each.job_id is not None]
-    return answer({"job_ids": ids, "had_a_job": backfilled.had_one}, 202)
+    return answer({"job_ids": backfilled.job_ids, "had_a_job": backfilled.had_one, "shared": backfilled.shared}, 202)
 
 
 @api.get("/schedules/<id>/ticks", query=TicksFilter, errors=(404, 422))

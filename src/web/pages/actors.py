@@ -25,7 +25,7 @@ from ...schedules.rows import queries as schedules
 from ...sql import database
 from ...sql.clock import now
 from ..auth import allow, visitor
-from ..forms import presets
+from ..forms import presets, receipts
 from ..forms.job_form import Form
 from ..http.requests import uploads
 from ..http.requests.time_range import current_range
@@ -87,7 +87,7 @@ def submit(name: str) -> Response | tuple[str, int]:
     outcome = form.submit(sent, by=visitor())
     if isinstance(outcome, Form):
         return _page(outcome), 422
-    flash("Job submitted." if outcome.created else "This form was already submitted: here is its job.", "success")
+    receipts.notify(outcome, "Job submitted.")
     return redirect(url_for("jobs.show", id=outcome.id), 303)
 
 

@@ -174,7 +174,10 @@ def act(id: str, verb: str) -> Response:
                 back = url_for("schedules.index")
             elif verb == "run-now":
                 fired = ticks.run_now(session, schedule.id, periodic.maker(actors.broker), by=visitor().name)
-                flash("Job submitted. The regular ticks are not affected.", "success")
+                if fired.is_shared:
+                    flash(f"No new job: {fired.reason}.", "error")
+                else:
+                    flash("Job submitted. The regular ticks are not affected.", "success")
                 back = url_for("jobs.show", id=fired.job_id)
             elif verb == "backfill":
                 _backfill(session, schedule)
@@ -195,8 +198,10 @@ def act(id: str, verb: str) -> Response:
 def _backfill(session: Any, schedule: Schedule) -> None:
     start, end = (_instant(request.form.get(name, ""), schedule) for name in ("from", "to"))
     backfilled = backfill.backfill(session, schedule.id, start, end, periodic.maker(actors.broker), by=visitor().name)
+    new = len(backfilled.job_ids)
+    shared = f"; for {backfilled.shared} a job of their unique key stands" if backfilled.shared else ""
     had = f"; {backfilled.had_one} already had a job" if backfilled.had_one else ""
-    flash(f"{len(backfilled.fired)} tick{'s' if len(backfilled.fired) != 1 else ''} backfilled{had}.", "success")
+    flash(f"{new} tick{'s' if new != 1 else ''} backfilled{shared}{had}.", "success")
 
 
 def _pause(session: Any, schedule: Schedule) -> Pause | None:

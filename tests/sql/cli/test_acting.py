@@ -38,6 +38,17 @@ def test_a_job_without_a_priority_has_its_actors_own(terminal: Terminal) -> None
     assert json.loads(terminal.run("job", terminal.run("submit", "add", "--x", "1", "--y", "2")))["priority"] == 5
 
 
+def test_a_job_for_which_one_of_its_unique_key_stands_is_told(terminal: Terminal) -> None:
+    unique = ("submit", "--unique-key", "k", "--unique-for", "1d", "add")
+    id = terminal.run(*unique, "--x", "1", "--y", "2")
+
+    other = terminal.call(*unique, "--x", "3", "--y", "4")
+
+    assert other.stdout.strip() == id
+    assert f"No new job: a job of its unique key stands for it: {id}, queued, until 2" in other.stderr
+    assert json.loads(terminal.run("job", id))["unique_period"]["key"] == "k"
+
+
 def test_a_broker_that_is_away_is_told_in_one_sentence(terminal: Terminal) -> None:
     sentence = "⚠ RabbitMQ at 127.0.0.1:1 does not answer. Jobs are stored, and are sent once RabbitMQ accepts them.\n"
 

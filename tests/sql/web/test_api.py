@@ -25,7 +25,7 @@ from src.operations.people.roles import Role
 from src.sql.clock import now
 from src.sql.database import read, write
 from tests.harness.services import random_name
-from tests.harness.site import Program, Site
+from tests.harness.site import Program, Site, in_words
 
 assert tests.actors.web  # the actor `order`
 pytestmark = pytest.mark.both_stores
@@ -170,6 +170,26 @@ def test_an_idempotency_key_makes_one_job_of_many_requests(site: Site) -> None:
     # Another program's keys are its own.
     assert other.post("/api/v1/jobs", body, Idempotency_Key="k1").get_json()["id"] != first.get_json()["id"]
     assert _count() == 2
+
+
+def test_a_unique_key_is_no_repeated_request_and_its_period_is_told(site: Site) -> None:
+    program, body = site.program(), {"actor": "add", "args": [1, 2], "unique_key": "remind 7", "unique_for": "1d"}
+    first = program.post("/api/v1/jobs", body, Idempotency_Key="k0")
+    assert "reason" not in first.get_json()
+
+    other = program.post("/api/v1/jobs", body, Idempotency_Key="k1")
+
+    id = first.get_json()["id"]
+    assert (other.status_code, other.get_json()["id"]) == (202, id)
+    assert "Idempotency-Replayed" not in other.headers
+    assert f"a job of its unique key stands for it: {id}, queued, until 2" in other.get_json()["reason"]
+    assert program.post("/api/v1/jobs", body, Idempotency_Key="k1").headers["Idempotency-Replayed"] == "true"
+    period = program.get(f"/api/v1/jobs/{id}").get_json()["unique_period"]
+    assert period["key"] == "remind 7"
+    assert timedelta(hours=23) < datetime.fromisoformat(period["until"]) - now() <= timedelta(days=1)
+    assert [job["id"] for job in program.get("/api/v1/jobs?q=key:remind*").get_json()["jobs"]] == [id]
+    page = in_words(site.browser().get(f"/jobs/{id}").text)
+    assert "Unique for remind 7 until" in page
 
 
 def test_every_call_option_is_kept_and_returned(site: Site) -> None:

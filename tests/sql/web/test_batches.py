@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from dramatiq import Message
 from sqlalchemy import delete, func, select, update
 from werkzeug.test import TestResponse
 
@@ -18,8 +19,12 @@ from src.formats.spreadsheets import harmless
 from src.jobs.batches import batches
 from src.jobs.batches.models import BatchRow
 from src.jobs.core.models import Job
-from src.jobs.core.states import State
+from src.jobs.core.states import State, Unique
+from src.jobs.options.job_options import JobOptions
+from src.jobs.submit import defaults
+from src.jobs.submit.defaults import Defaults
 from src.jobs.submit.requests import Submission
+from src.jobs.submit.submission import submit
 from src.operations.jobs import actor_catalogue
 from src.operations.people.roles import Role
 from src.sql.clock import clock, now
@@ -239,6 +244,26 @@ def test_a_batch_is_deleted_when_the_last_of_its_jobs_has_been(database: Databas
         batches.prune(session)
         with pytest.raises(batches.UnknownBatch):
             batches.find(session, "waits")
+
+
+def test_a_batch_leaves_jobs_of_others_that_stand_for_its_rows_alone(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(defaults._declared, "add", Defaults(JobOptions(unique_until=Unique.FINISHED)))
+    with write() as session:
+        other = submit(session, Message("default", "add", (), {"x": 1, "y": 2}, {})).id
+    page = bring(visit, "add", "x,y\n1,2\n3,4\n3,4\n").location
+
+    said = in_words(visit.get(press(visit, page, "submit").location).text)
+
+    assert "1 job submitted; for 2 rows a job of their unique key stands." in said
+    assert "0 of 1 finished" in said
+    rows = table(visit, page)
+    assert rows[0]["callboard_job"] == other
+    assert rows[1]["callboard_job"] == rows[2]["callboard_job"]
+    assert "a job of its unique key stands for it" in rows[0]["callboard_error"]
+    press(visit, page, "cancel")
+    with read() as session:
+        states = dict(session.execute(select(Job.id, Job.state)).all())
+    assert states == {other: State.QUEUED, rows[1]["callboard_job"]: State.CANCELLED}
 
 
 def test_a_submitter_cannot_cancel_a_batch(site: Site) -> None:

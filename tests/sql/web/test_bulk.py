@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import func, insert, select, update
 
 from src import audit
+from src.actors.arithmetic import add
 from src.actors.bulk import act_on_jobs
 from src.jobs import State, search
 from src.jobs.attempts.current_job import RunningJob, current_job
@@ -15,9 +17,11 @@ from src.jobs.control import bulk
 from src.jobs.control.bulk import AT_ONCE, Verb
 from src.jobs.core.errors import CancelRequested, NotAllowed
 from src.jobs.core.models import Job
+from src.jobs.options.job_options import JobOptions
 from src.jobs.search import extent
-from src.jobs.submit import reruns
-from src.jobs.submit.submission import new_id
+from src.jobs.submit import defaults, reruns
+from src.jobs.submit.defaults import Defaults
+from src.jobs.submit.submission import new_id, submit
 from src.operations.people.roles import Role
 from src.sql.clock import now
 from src.sql.database import Database, read, write
@@ -203,6 +207,44 @@ def test_the_edited_value_is_the_one_that_runs(site: Site) -> None:
         before = session.execute(select(Job).where(Job.id == old)).scalar_one()
     assert (new.kwargs, new.args, new.rerun_of, new.state) == ({"x": 40, "y": 2}, [], old, State.QUEUED)
     assert (before.args, before.state) == ([1, 2], State.DEAD)
+
+
+@pytest.fixture
+def unique_for_a_day(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(defaults._declared, "add", Defaults(JobOptions(unique_for=timedelta(days=1))))
+
+
+@pytest.mark.usefixtures("unique_for_a_day")
+def test_a_rerun_for_which_a_job_of_its_unique_key_stands_says_so(site: Site) -> None:
+    with write() as session:
+        old = submit(session, add.message(1, 2)).id
+        session.execute(update(Job).values(state=State.DEAD, finished_at=now()))
+    visit = site.browser(Role.OPERATOR)
+
+    again = visit.fill_in(f"/jobs/{old}", action=f"/jobs/{old}/re-run")
+    assert again.location == f"/jobs/{old}"
+    page = in_words(visit.get(f"/jobs/{old}").text)
+    assert f"No new job: a job of its unique key stands for it: {old}, dead, until 20" in page
+    assert "re-run as" not in page
+
+    edited = visit.fill_in(f"/jobs/{old}/re-run", action=f"/jobs/{old}/re-run-with-edits", x="1", y="2")
+    assert edited.location == f"/jobs/{old}"
+    page = in_words(visit.get(f"/jobs/{old}").text)
+    assert f"No new job: a job of its unique key stands for it: {old}, dead, until 20" in page
+    assert "already submitted" not in page
+    assert counts() == {State.DEAD: 1}
+
+
+@pytest.mark.usefixtures("unique_for_a_day")
+def test_a_bulk_rerun_leaves_alone_the_jobs_for_which_one_of_their_unique_key_stands(site: Site) -> None:
+    fill(3)
+    visit = site.browser(Role.OPERATOR)
+    visit.fill_in("/jobs/many?verb=re-run&q=actor:add", action="/jobs/many")
+
+    assert carry_out() | {"query": "", "verb": ""} == {"query": "", "verb": "", "done": 1, "left_alone": 2}
+
+    assert counts() == {State.DEAD: 3, State.QUEUED: 1}
+    assert lines("job.re-run") == 1
 
 
 def test_an_undecodable_message_cannot_run_again(database: Database) -> None:

@@ -14,7 +14,10 @@ from src.actors.accounts import UserAccount
 from src.jobs import State
 from src.jobs.control.held import Unreadable, hold_foreign, hold_unreadable
 from src.jobs.core.models import Attempt, Job
-from src.jobs.core.states import Outcome
+from src.jobs.core.states import Outcome, Unique
+from src.jobs.options.job_options import JobOptions
+from src.jobs.submit import defaults
+from src.jobs.submit.defaults import Defaults
 from src.operations.people.roles import Role
 from src.sql.clock import now
 from src.sql.database import read, write
@@ -53,6 +56,19 @@ def test_a_submitted_form_is_a_job_of_the_person_and_leads_to_its_page(site: Sit
     assert (job.id, job.actor, job.kwargs, job.source, job.state) == (id, "add", {"x": 1, "y": 2}, "form", State.QUEUED)
     assert job.submitted_by is not None
     assert "Job submitted." in in_words(visit.get(f"/jobs/{id}").text)
+
+
+def test_a_form_for_which_a_job_of_its_unique_key_stands_says_so(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(defaults._declared, "add", Defaults(JobOptions(unique_until=Unique.FINISHED)))
+    visit = site.browser(Role.SUBMITTER)
+    first = _submit(visit, "add", x="1", y="2")
+    visit.get(f"/jobs/{first}")
+
+    assert _submit(visit, "add", x="1", y="2") == first
+
+    page = in_words(visit.get(f"/jobs/{first}").text)
+    assert f"No new job: a job of its unique key stands for it: {first}, queued." in page
+    assert "submitted." not in page
 
 
 def test_a_wrong_form_keeps_what_was_typed_names_each_field_and_makes_no_job(site: Site) -> None:

@@ -18,6 +18,9 @@ from src.actors.arithmetic import add
 from src.broker.options import periodic
 from src.jobs.core.models import Attempt, Job
 from src.jobs.limits import overrides
+from src.jobs.options.job_options import JobOptions
+from src.jobs.submit import defaults
+from src.jobs.submit.defaults import Defaults
 from src.jobs.submit.submission import submit
 from src.jobs.upkeep import usage_counts
 from src.operations.format.json_documents import MASK
@@ -202,6 +205,30 @@ def test_the_buttons_of_a_page_do_what_they_say(site: Site) -> None:
     press("delete")
     assert schedules() == []
     assert len(jobs()) in (6, 7)
+
+
+def test_ticks_for_which_a_job_of_their_unique_key_stands_are_told_apart(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(defaults._declared, "add", Defaults(JobOptions(unique_for=timedelta(days=1))))
+    program = site.program()
+    id = made(program, cron="0 * * * *")["id"]
+    start, end = (f"{now() - timedelta(hours=hours):%Y-%m-%dT%H:%M:%SZ}" for hours in (5, 0))
+
+    told = program.post(f"/api/v1/schedules/{id}/backfill", {"from": start, "to": end}).get_json()
+
+    [job] = jobs()
+    assert told == {"job_ids": [job.id], "had_a_job": 0, "shared": 4}
+    run = program.post(f"/api/v1/schedules/{id}/run-now").get_json()
+    assert (run["job_id"], run["reason"].partition(", until")[0]) == (job.id, f"a job of its unique key stands for it: {job.id}, queued")
+
+    visit, path = site.browser(Role.OPERATOR), f"/schedules/{id}"
+    answer = visit.client.post(f"{path}/run-now", data=visit.hidden(path, action=f"{path}/run-now"))
+    page = in_words(visit.get(answer.location).text)
+    assert f"No new job: a job of its unique key stands for it: {job.id}, queued, until" in page
+    assert "Job submitted" not in page
+    period = {name: f"{now() - timedelta(hours=hours):%Y-%m-%dT%H:%M}Z" for name, hours in (("from", 8), ("to", 6))}
+    visit.client.post(f"{path}/backfill", data={**visit.hidden(path, action=f"{path}/backfill"), **period})
+    assert "0 ticks backfilled; for 2 a job of their unique key stands." in in_words(visit.get(path).text)
+    assert len(jobs()) == 1
 
 
 def test_missed_ticks_are_said_on_the_page(site: Site) -> None:

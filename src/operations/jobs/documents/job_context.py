@@ -1,4 +1,4 @@
-"""The context of a job: its workflow step, and why it waits or stalls."""
+"""The context of a job: its workflow step, its unique period, and why it waits or stalls."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from ....jobs.core.models import Job
 from ....jobs.leases.stalled import stalled
 from ....jobs.limits import overrides
 from ....jobs.limits.overrides import Pause
+from ....jobs.submit import periods
+from ....jobs.submit.periods import Period
 from ....sql import database
 from ....sql.clock import now
 
@@ -30,6 +32,7 @@ class JobContext:
     pause: Pause | None = None
     stalled: str | None = None
     because: Sequence[Reason] = ()  # why it is not running, if it waits
+    unique: Period | None = None  # its unique key, if that is taken for a period
 
     def reason(self, job: Job) -> str | None:
         """The reason for the job's state."""
@@ -38,14 +41,14 @@ class JobContext:
 
 def context_of(session: Session, job: Job) -> JobContext:
     """The context of a job."""
-    step = workflows.membership(session, job)
+    step, unique = workflows.membership(session, job), periods.of(session, job.id)
     if job.state is State.RUNNING:
-        return JobContext(step, stalled=stalled(session, [job.id]).get(job.id))
+        return JobContext(step, stalled=stalled(session, [job.id]).get(job.id), unique=unique)
     if job.state.is_final:
-        return JobContext(step)
+        return JobContext(step, unique=unique)
     is_paused = job.state is State.QUEUED or (job.state is State.SCHEDULED and (job.waits_for or "").startswith("pause:"))
     pause = overrides.load(session).pause(job.actor or "", job.queue, now()) if is_paused else None
-    return JobContext(step, pause, because=waiting_reasons.why(session, job, _broker(session)))
+    return JobContext(step, pause, because=waiting_reasons.why(session, job, _broker(session)), unique=unique)
 
 
 def _broker(session: Session) -> BrokerFacts:

@@ -91,6 +91,13 @@ class WaitingOn(TypedDict):
     name: Annotated[str, Field(description="its name or id; of `jobs`: a query; empty where the kind says it all")]
 
 
+class UniquePeriod(TypedDict):
+    """A unique key that is taken for a period, whatever the state of its job."""
+
+    key: str
+    until: Instant
+
+
 class LinkDocument(TypedDict):
     """A link of a team's own, filled with the job's arguments."""
 
@@ -108,6 +115,7 @@ class JobDocument(JobSummary):
     slot_at: Annotated[Instant | None, Field(description="the reserved start under a rate limit")]
     paused_by: Annotated[str | None, Field(description="target of the pause that applies")]
     held_for: HeldFor | None
+    unique_period: Annotated[UniquePeriod | None, Field(description="its key of `unique_for`, while no other job may have it")]
     workflow: StepOf | None
     trace_id: str | None
     failures: Annotated[int, Field(description="failed attempts since submission or an operator's retry")]
@@ -167,6 +175,7 @@ def whole(job: Job, context: JobContext) -> JobDocument:
         "paused_by": context.pause.target if context.pause else None,
         "held_for": job.held_for,
         **_options(job, listed=False),
+        "unique_period": {"key": context.unique.key, "until": write_instant(context.unique.until)} if context.unique else None,
         "workflow": {"id": step.id, "name": step.name, "step": step.step} if step else None,
         "trace_id": tracing.trace_id(job.options),
         "failures": job.failures,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, NotRequired
 
 from flask import request, url_for
 from pydantic import Field
@@ -48,13 +48,17 @@ class ReceiptDocument(TypedDict):
     id: str
     state: State
     url: Annotated[str, Field(json_schema_extra={"format": "uri"})]
+    reason: NotRequired[Annotated[str, Field(description="why this is an earlier job: it has the same unique key")]]
 
 
 class BulkReceipt(TypedDict):
     """Many submitted jobs."""
 
     ids: Annotated[list[str], Field(description="of the jobs, in the order of the request")]
-    created: Annotated[int, Field(description="how many are new; the others have an idempotency key that was used before")]
+    created: Annotated[
+        int,
+        Field(description="how many are new; the others have an idempotency key that was used before, or the unique key of an earlier job"),
+    ]
 
 
 class Acted(TypedDict):
@@ -154,9 +158,11 @@ def act(id: str, action: str) -> Answer[Acted]:
 def accepted(receipt: Receipt) -> Answer[ReceiptDocument]:
     """The response to a submission: id, state and URL of the job."""
     document: ReceiptDocument = {"id": receipt.id, "state": receipt.state, "url": _url(receipt.id)}
+    if receipt.reason is not None:
+        document["reason"] = receipt.reason
     response = answer(document, 202)
     response.headers["Location"] = _url(receipt.id)
-    if not receipt.created:
+    if not receipt.created and receipt.reason is None:
         response.headers["Idempotency-Replayed"] = "true"
     return response
 

@@ -134,8 +134,10 @@ def submit(id: str) -> Response:
             batch = _find(session, id)
             if batches.take(session, id, by=visitor().name):
                 submissions = _submissions(batch, batches.rows(session, id, limit=MAX_ROWS, bad=False), visitor())
-                batches.submit_rows(session, id, submissions)
-                text = f"{len(submissions)} job{'' if len(submissions) == 1 else 's'} submitted."
+                shared = batches.submit_rows(session, id, submissions)
+                new = len(submissions) - shared
+                others = f"; for {shared} row{'' if shared == 1 else 's'} a job of their unique key stands" if shared else ""
+                text = f"{new} job{'' if new == 1 else 's'} submitted{others}."
             else:
                 text = "This batch was already submitted."
         flash(text, "success")
@@ -217,7 +219,7 @@ def _submissions(batch: Batch, fitting: list[Outcome], by: Caller) -> dict[int, 
 def _ending(outcome: Outcome) -> tuple[str, str, str, str]:
     """State, result, error and job of a row for the downloaded file."""
     row, job = outcome.row, outcome.job
-    if row.problems:
+    if row.problems and not row.job_id:
         return "not submitted", "", " ".join(f"{name}: {text}" if name else text for name, text in row.problems), ""
     if job is None:
         return "deleted" if row.job_id else "draft", "", "", row.job_id or ""
@@ -226,7 +228,7 @@ def _ending(outcome: Outcome) -> tuple[str, str, str, str]:
         result = "(a file: see the job's page)"
     elif job.result is not None:
         result = job.result if isinstance(job.result, str) else json.dumps(job.result, ensure_ascii=False)
-    return job.state.value, result[:_SHOWN], (job.error or job.reason or "")[:_SHOWN], job.id
+    return job.state.value, result[:_SHOWN], (job.error or outcome.shared or job.reason or "")[:_SHOWN], job.id
 
 
 def _file(lines: Iterator[bytes], name: str) -> FlaskResponse:

@@ -17,6 +17,7 @@ from ....operations.people.caller import Forbidden
 from ....operations.people.roles import Role
 from ....sql import database
 from ...auth import allow, visitor
+from ...forms import receipts
 from ...forms.edit_form import EditForm
 from ...forms.rerun_form import RerunForm
 from ...http.requests import time_range, uploads
@@ -40,6 +41,7 @@ _DONE = {
     "release": "Job released.",
     "discard": "Job discarded.",
 }
+_RERUN = "Job re-run as this new job."
 _CANCELLING = "Cancelling… waiting for the worker to stop."
 
 
@@ -151,9 +153,9 @@ def rerun(id: str) -> Response:
     try:
         with database.write() as session:
             receipt = reruns.again(session, find(id).id, by=visitor().name)
-        flash("Job re-run as this new job.", "success")
     except JobsError as error:
         return _not_done(id, str(error).rstrip("."))
+    receipts.notify(receipt, _RERUN)
     return redirect(url_for("jobs.show", id=receipt.id), 303)
 
 
@@ -177,10 +179,7 @@ def rerun_with_edits(id: str) -> Response | str | tuple[str, int]:
     outcome = form.submit(sent, by=visitor())
     if isinstance(outcome, RerunForm):
         return render_template("jobs/rerun.html", form=outcome), 422
-    flash(
-        "Job re-run as this new job." if outcome.created else "This form was already submitted: here is its job.",
-        "success",
-    )
+    receipts.notify(outcome, _RERUN)
     return redirect(url_for("jobs.show", id=outcome.id), 303)
 
 
