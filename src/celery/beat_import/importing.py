@@ -84,7 +84,7 @@ def _of_entry(session: Session | None, entry: Entry, declared: dict[str, Declara
     if entry.name in declared:
         return planned(*_of_declared(session, entry, declared[entry.name], by=by, apply=apply))
     row = _row(session, Schedule.name == entry.name)
-    if row is None and not entry.enabled and entry.draft.at is not None and entry.draft.at <= now():
+    if row is None and not entry.enabled and entry.draft.rule.next(now()) is None:
         return planned(Step.SKIPPED, "it has run")
     try:
         draft = fitted(entry.draft, dramatiq.get_broker())
@@ -98,8 +98,10 @@ def _of_entry(session: Session | None, entry: Entry, declared: dict[str, Declara
             else _words(draft)
         )
         return planned(Step.DIFFERS if fields else Step.UNCHANGED, text, entry.lost)
-    if draft.at is not None and draft.at <= now():
-        return planned(Step.REFUSED, f"its time {draft.at.isoformat()} lies in the past")
+    try:
+        editing.check_ahead(draft)
+    except JobsError as error:
+        return planned(Step.REFUSED, str(error))
     if apply and session is not None:
         _create(session, draft, is_paused=not entry.enabled, by=by)
     return planned(Step.CREATE, _words(draft), entry.lost)

@@ -25,7 +25,7 @@ _CODE_ONLY = ("name", "actor")
 def create(session: Session, draft: Draft, *, by: str) -> Schedule:
     """Create a schedule, ticking from now on. Raises InvalidArguments naming the invalid fields."""
     draft.check()
-    _check_ahead(draft)
+    check_ahead(draft)
     _check_name(session, draft.name, None)
     schedule = insert(session, draft, by=by)
     note(session, schedule, by, "created", {})
@@ -46,14 +46,9 @@ def change(session: Session, id: int, draft: Draft, *, by: str, version: int | N
         )
     draft.check()
     _check_name(session, draft.name, id)
-    before = schedule.draft
-    if draft.at != before.at:
-        _check_ahead(draft)
-    if before.differing(draft):
-        apply(schedule, draft)
-        note(session, schedule, by, "changed", _changes(before, draft))
-    session.flush()
-    return schedule
+    if not set(TIME_FIELDS).isdisjoint(schedule.draft.differing(draft)):
+        check_ahead(draft)
+    return _save(session, schedule, draft, by=by)
 
 
 def follow_code(session: Session, id: int, *, by: str) -> Schedule:
@@ -61,7 +56,7 @@ def follow_code(session: Session, id: int, *, by: str) -> Schedule:
     schedule = locked(session, id)
     if schedule.code_draft is None:
         raise NotAllowed("the schedule is not declared in code")
-    return change(session, id, replace(schedule.code_draft, name=schedule.name), by=by)
+    return _save(session, schedule, replace(schedule.code_draft, name=schedule.name), by=by)
 
 
 def pause(session: Session, id: int, *, by: str, reason: str | None = None) -> Schedule:
@@ -98,6 +93,22 @@ def delete(session: Session, id: int) -> None:
         session.execute(deleting(table).where(table.schedule_id == id))
     session.delete(schedule)
     session.flush()
+
+
+def check_ahead(draft: Draft) -> None:
+    """Raise InvalidArguments if a valid draft has no tick to come."""
+    present = now()
+    if draft.rule.next(present) is not None:
+        return
+    name = "ends_at" if draft.at is None else "at"
+    last: datetime | None = getattr(draft, name)
+    if last is not None and last <= present:
+        text = "It lies in the past: choose a later instant."
+    elif draft.at is not None:
+        text = "It lies before the start or after the end: choose an instant between them."
+    else:
+        text = "No tick lies before this end: choose a later one, or another rule."
+    raise InvalidArguments(f"{name}: {text}", errors={name: text})
 
 
 def locked(session: Session, id: int) -> Schedule:
@@ -166,9 +177,13 @@ def _changes(before: Draft, after: Draft) -> dict[str, Any]:
     return {name: [None, None] if name in ("args", "kwargs") else [old[name], new[name]] for name in before.differing(after)}
 
 
-def _check_ahead(draft: Draft) -> None:
-    if draft.at is not None and draft.at <= now():
-        raise InvalidArguments("at: It lies in the past.", errors={"at": "It lies in the past: choose a later instant."})
+def _save(session: Session, schedule: Schedule, draft: Draft, *, by: str) -> Schedule:
+    before = schedule.draft
+    if before.differing(draft):
+        apply(schedule, draft)
+        note(session, schedule, by, "changed", _changes(before, draft))
+    session.flush()
+    return schedule
 
 
 def _check_name(session: Session, name: str, id: int | None) -> None:

@@ -86,6 +86,21 @@ def test_a_second_import_changes_nothing_and_keeps_what_was_changed_here(databas
         assert queries.find(session, "report").cron == "0 7 * * *"
 
 
+def test_an_entry_without_a_tick_to_come_is_refused_and_a_disabled_one_left(database: Database, url: str) -> None:
+    given = [
+        entry({**row, "start_time": None, "expires": "2020-01-01 00:00:00"}, column, rule)
+        for row, column, rule in rows(url)
+        if row["name"] in ("report", "disabled")
+    ]
+    with database.write() as session:
+        report, disabled = sorted(of_database(session, given, by="ada", apply=True), key=lambda each: each.paused)
+
+    assert (report.step, report.text) == ("refused", "ends_at: It lies in the past: choose a later instant.")
+    assert (disabled.step, disabled.text) == ("skipped", "it has run")
+    with database.read() as session:
+        assert queries.every(session) == []
+
+
 def test_an_entry_that_the_code_declares_is_left_to_it(database: Database, url: str) -> None:
     given = [
         entry({**row, "name": "every second"}, column, rule) for row, column, rule in rows(url) if row["name"] in ("report", "disabled")

@@ -107,7 +107,11 @@ def test_an_edit_of_an_older_version_is_refused(database: Database, time: StillC
         ({"zone": "Berlin", "cron": "* * * * *"}, "zone"),
         ({"zone": "../../etc/passwd", "cron": "* * * * *"}, "zone"),
         ({"at": MONDAY_NOON - timedelta(seconds=1)}, "at"),
+        ({"at": MONDAY_NOON + timedelta(days=1), "ends_at": MONDAY_NOON + timedelta(hours=1)}, "at"),
+        ({"at": MONDAY_NOON + timedelta(days=1), "starts_at": MONDAY_NOON + timedelta(days=2)}, "at"),
         ({"starts_at": MONDAY_NOON, "ends_at": MONDAY_NOON - timedelta(days=1)}, "ends_at"),
+        ({"ends_at": MONDAY_NOON - timedelta(days=1)}, "ends_at"),
+        ({"cron": "0 3 * * *", "starts_at": MONDAY_NOON, "ends_at": MONDAY_NOON + timedelta(hours=1)}, "ends_at"),
         ({"expect_by": "6:30"}, "expect_success"),
         ({"pause_after": 0}, "pause_after"),
     ],
@@ -117,6 +121,31 @@ def test_an_invalid_schedule_is_refused_by_field(database: Database, time: Still
         created(database, **fields)
 
     assert list(refused.value.errors) == [name]
+
+
+def test_a_schedule_that_has_run_out_is_edited_except_for_another_time_without_ticks(
+    database: Database, time: StillClock, make: Maker
+) -> None:
+    id = created(database, ends_at=MONDAY_NOON + timedelta(minutes=5))
+    time.forward(3_600)
+    fire(database, id, make)
+
+    assert changed(database, id, kwargs={"number": 5}, name="finished").tick_at is None
+    with pytest.raises(InvalidArguments, match="ends_at: It lies in the past: choose a later instant"):
+        changed(database, id, cron="0 * * * *")
+    with pytest.raises(InvalidArguments, match="ends_at: No tick lies before this end: choose a later one"):
+        changed(database, id, cron="0 3 * * *", ends_at=MONDAY_NOON + timedelta(hours=2))
+    assert changed(database, id, ends_at=at(2026, 1, 6)).tick_at == MONDAY_NOON + timedelta(minutes=61)
+
+
+def test_a_schedule_follows_its_code_again_though_that_has_run_out(database: Database, time: StillClock) -> None:
+    declare(database, sched_work=cron("0 * * * *", ends_at=MONDAY_NOON + timedelta(hours=1)))
+    id = the_one(database).id
+    changed(database, id, ends_at=at(2026, 2, 1))
+    time.forward(7_200)
+
+    with database.write() as session:
+        assert editing.follow_code(session, id, by="tester").tick_at is None
 
 
 def test_two_schedules_cannot_be_called_alike(database: Database, time: StillClock) -> None:
