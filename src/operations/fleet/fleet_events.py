@@ -20,7 +20,7 @@ from ...audit import AuditEntry, Outcome
 from ...jobs.alerts.models import Alert, AlertKind
 from ...jobs.core.errors import JobsError
 from ...jobs.core.models import Attempt, FailureGroup, Job, Worker
-from ...jobs.core.states import State
+from ...jobs.core.states import FINAL, State
 from ...jobs.read.queries import NOT_SUCCEEDED
 from ...schedules.rows.models import Schedule, Tick
 from ...sql.clock import now
@@ -45,8 +45,11 @@ MOST_SUBJECTS = 500
 #: audit actions of targets, which every role sees; those of the other kinds need an operator
 _TARGETS = ("target.pause", "target.resume", "target.limit")
 _KINDS = ("schedule.", "worker.", "breaker.", "queue.", "alert.", "error.")
-#: types that filters accept, as patterns
-TYPES = ("job.*", "attempt.failed", "error.*", "worker.*", "schedule.*", "target.*", "alert.*", "breaker.*", "queue.*", "resync")
+#: types that filters accept; a pattern stands for kinds to which the audit adds the verbs of its actions
+TYPES = (
+    "job.submitted", "job.started", *sorted(f"job.{state}" for state in FINAL), "attempt.failed",
+    *(f"{kind}*" for kind in sorted(("target.", *_KINDS))), "resync",
+)  # fmt: skip
 
 
 class EventDocument(TypedDict):
@@ -123,8 +126,7 @@ class EventFilter:
         """The filter of a caller. Raises JobsError for an unknown type."""
         chosen = tuple(types)
         for each in chosen:
-            kind = each.partition(".")[0]
-            if not any(known.partition(".")[0] == kind for known in TYPES):
+            if not any(_fits(each, known) or _fits(known, each) for known in TYPES):
                 raise JobsError(f"{each!r:.60} is not a type of events. Use one of: {', '.join(TYPES)}.", field="type")
         return cls(chosen, frozenset(actors), frozenset(queues), sight, caller is None or caller.role.includes(Role.OPERATOR))
 

@@ -153,8 +153,12 @@ def test_filters_choose_types_actors_and_queues(site: Site) -> None:
         program.submit("add", 1, 2)
         id = program.submit("mul", 1, 2)
         assert events.next()["data"]["id"] == id
-    refused = program.get("/api/v1/events?type=jobs.*")
-    assert (refused.status_code, refused.get_json()["errors"][0]["field"]) == (422, "type")
+    for type in ("jobs.*", "job.failed", "job.x*", "attempt.dead", "job.dead,attempt"):
+        refused = program.get(f"/api/v1/events?type={type}")
+        assert (refused.status_code, refused.get_json()["errors"][0]["field"]) == (422, "type"), type
+    for type in ("job.s*", "attempt.*", "error.resolve", "schedule.run-now", "resync"):
+        with Events(program, f"/api/v1/events?type={type}"):
+            pass
 
 
 def test_a_limited_viewer_gets_only_its_actors_and_no_deeds_of_operators(site: Site) -> None:
