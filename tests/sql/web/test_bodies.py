@@ -98,6 +98,19 @@ def test_an_unknown_query_parameter_of_the_api_is_refused_with_the_right_word(si
     assert program.get("/api/v1/queues?limit=5").get_json()["detail"] == "limit: There is no such query parameter. There are none here."
 
 
+def test_an_unknown_query_parameter_of_a_stream_or_file_is_refused(site: Site) -> None:
+    program = site.program()
+    id = program.submit("xsum", [1])
+    for path, words in (
+        ("events?typ=job.dead", "typ: There is no such query parameter. Do you mean type?"),
+        (f"jobs/{id}/events?afte=5", "afte: There is no such query parameter. Do you mean after?"),
+        (f"workflows/{id}/events?zz=1", "zz: There is no such query parameter. There are none here."),
+        (f"jobs/{id}/files/1?zz=1", "zz: There is no such query parameter. There are none here."),
+    ):
+        answer = program.get(f"/api/v1/{path}")
+        assert (answer.status_code, answer.get_json()["detail"][: len(words)]) == (422, words)
+
+
 @pytest.mark.parametrize("number", ["1e400", "-1e400", "NaN", "Infinity"])
 def test_a_number_that_json_does_not_have_is_refused(site: Site, number: str) -> None:
     status, _, detail = _post(site, f'{{"actor": "xsum", "args": [[{number}]]}}')

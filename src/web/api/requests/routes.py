@@ -177,7 +177,7 @@ class Routes:
             types = get_type_hints(view, include_extras=True)
             returned, body = types.pop("return", None), types.pop("body", None)
             called = view if body is None else _with_body(view, body)
-            if method == "GET" and declared.get("media", JSON) == JSON:
+            if method == "GET":
                 called = _with_query(called, list(get_type_hints(declared["query"])) if "query" in declared else [])
             blueprint.add_url_rule(rule, view_func=called, methods=[method])
             if words:
