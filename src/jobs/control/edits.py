@@ -22,7 +22,7 @@ from ..core.states import State
 from ..core.workflow_models import StoredStep
 from ..finish import ending
 from ..limits import fair_queueing
-from ..options.job_options import FIELDS, Place, options_at
+from ..options.job_options import FIELDS, Place, options_at, refuse_early_expiry
 from ..search import texts
 from ..submit import defaults, periods, stand_ins
 from . import actions
@@ -45,7 +45,7 @@ class Edit:
 
 
 def edit(session: Session, id: str, change: Edit) -> Job:
-    """Edit a waiting job. One that has started meanwhile is unchanged, and NotAllowed is raised."""
+    """Edit a waiting job; its actor's own expiry moves with its instant. If it has started meanwhile, NotAllowed is raised."""
     values = _values(change)
     if (change.due_at is not None or takes_arguments(change)) and (step := _waiting_step(session, id)) is not None:
         if change.due_at is not None:
@@ -57,10 +57,11 @@ def edit(session: Session, id: str, change: Edit) -> Job:
     states = [*EDITABLE]
     if change.due_at is not None:
         states.remove(State.HELD)  # a held job does not wait for time
-        if change.due_at > now():
-            # A queued job returns to waiting; the copy of its message in RabbitMQ will start nothing.
-            ending.postpone(session, id)
-            return _required(session, id, [State.SCHEDULED, State.RETRYING], values)
+    values |= _moved_expiry(session, id, states, change)
+    if change.due_at is not None and change.due_at > now():
+        # A queued job returns to waiting; the copy of its message in RabbitMQ will start nothing.
+        ending.postpone(session, id)
+        return _required(session, id, [State.SCHEDULED, State.RETRYING], values)
     if change.priority is not None:
         # Published again, to the queue of its new priority; of the two messages the first claim wins.
         moved = _update(session, id, [State.QUEUED], publish_at=now(), **values)
@@ -108,6 +109,31 @@ def _values(change: Edit) -> dict[str, Any]:
     if not values:
         raise JobsError(f"nothing to change: give args, {', '.join(_FIELDS[:-1])} or {_FIELDS[-1]}", field="args")
     return values
+
+
+def _moved_expiry(session: Session, id: str, states: Sequence[State], change: Edit) -> dict[str, Any]:
+    """Return the actor's own expiry, counted from the edited instant, if the job, locked now, has it.
+
+    Raises JobsError if the job would expire before it can start.
+    """
+    if change.due_at is None and change.expires_at is None:
+        return {}
+    columns = (Job.actor, Job.state, Job.created_at, Job.due_at, Job.expires_at, Job.waits_for)
+    job = session.execute(select(*columns).where(Job.id == id, Job.state.in_(states)).with_for_update()).first()
+    if job is None:  # the update refuses it
+        return {}
+    due_at = change.due_at
+    if due_at is None and job.waits_for is None and job.state in (State.SCHEDULED, State.RETRYING):
+        due_at = job.due_at
+    period = defaults.of(job.actor or "").expires_after
+    if (
+        change.expires_at is None
+        and period is not None
+        and job.expires_at in (job.created_at + period, (job.due_at or job.created_at) + period)
+    ):
+        return {"expires_at": max(due_at or now(), now()) + period}
+    refuse_early_expiry(due_at, change.expires_at or job.expires_at)
+    return {}
 
 
 def _waiting_step(session: Session, id: str) -> StoredStep | None:

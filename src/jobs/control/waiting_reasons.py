@@ -132,7 +132,7 @@ def _scheduled(session: Session, job: Job, broker: BrokerFacts) -> Iterator[Reas
     elif kind == "slot":
         yield _slots(session, job)
     elif kind == "rate":
-        turn = f"{job.reason or 'it waits for its turn under a rate limit'}; its turn is at {_instant(job.slot_at or job.due_at or now())}"
+        turn = f"{job.reason or 'it waits for its turn under a rate limit'}; its turn is at {_unless_expired(job, job.slot_at or job.due_at or now())}"
         yield Reason(turn, _limited(job.waits_for.removeprefix("rate:")))
     elif kind == "fair":
         yield _fair(session, job)
@@ -161,7 +161,7 @@ def _retrying(session: Session, job: Job, broker: BrokerFacts) -> Iterator[Reaso
 def _due(session: Session, job: Job, words: str, broker: BrokerFacts, link: Link) -> Iterator[Reason]:
     due = job.due_at or now()
     if due > now():
-        yield Reason(f"{words} {_instant(due)}", (link,))
+        yield Reason(f"{words} {_unless_expired(job, due)}", (link,))
     else:
         yield Reason(f"{words} {_instant(due)}, and a relay queues it now", (link, *_WORKERS))
         yield from _no_relay(session)
@@ -285,6 +285,12 @@ def _target(scope: str, name: str) -> Link:
 def _count(session: Session, job: Job, *conditions: object) -> int:
     some = select(Job.seq).where(Job.seq != job.seq, *conditions).limit(COUNTED)  # type: ignore[arg-type]
     return int(session.execute(select(func.count()).select_from(some.subquery())).scalar_one())
+
+
+def _unless_expired(job: Job, instant: datetime) -> str:
+    if job.expires_at is None or job.expires_at > instant:
+        return _instant(instant)
+    return f"{_instant(instant)}, but the job expires before that, at {_instant(job.expires_at)}"
 
 
 def _instant(value: datetime) -> str:

@@ -11,6 +11,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any, get_type_hints
 
+from ...sql.clock import now
+from ..core.errors import JobsError
 from ..core.states import Unique
 from .option_kinds import Delay, Instant, OneOf, OptionKind, Period, Text, Until, Whole
 
@@ -142,6 +144,13 @@ IN_MESSAGES = frozenset(
 def options_at(place: Place) -> list[JobOption]:
     """Return the options that can be set in this place."""
     return [option for option in OPTIONS if place in option.places]
+
+
+def refuse_early_expiry(due_at: datetime | None, expires_at: datetime | None, *, field: str = "expires_at") -> None:
+    """Raise JobsError if a job with these times would expire before it can start."""
+    present = now()
+    if expires_at is not None and expires_at <= max(due_at or present, present):
+        raise JobsError("The job would expire before it can start: give a later expiry, or an earlier start.", field=field)
 
 
 def read_message(said: Mapping[str, Any]) -> dict[str, Any]:

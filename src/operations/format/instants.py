@@ -11,6 +11,7 @@ from ...formats.quantities import LONGEST, parse_units
 from ...jobs.core.errors import JobsError
 from ...schedules.rules.zones import zone_of
 from ...settings import get_settings
+from ...sql.clock import now
 
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 #: earliest time accepted
@@ -48,6 +49,13 @@ def parse_instant(text: str) -> datetime:
         return max(instant.astimezone(UTC), FIRST)
     except OverflowError:
         return FIRST
+
+
+def future(instant: datetime) -> datetime:
+    """Return a time that lies ahead; raises ValueError with the cure."""
+    if instant <= now():
+        raise ValueError("This is in the past: give a future time.")
+    return instant
 
 
 def zoned(text: str, zone: str = "") -> str:

@@ -14,7 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from ...actor_schema.validation_messages import complain
 from ...jobs.core.errors import InvalidArguments, JobsError
 from ...sql.clock import now
-from .instants import parse_duration, parse_instant
+from .instants import future, parse_duration, parse_instant
 
 Body = TypeVar("Body", bound=BaseModel)
 
@@ -75,14 +75,16 @@ def read_number(field: str, text: str, *, most: int) -> int:
     return int(text)
 
 
-def ahead(field: str, value: str | float | None) -> datetime | None:
-    """The time of a field given as a time or as a duration from now."""
+def ahead(field: str, value: str | float | None, *, in_future: bool = False) -> datetime | None:
+    """The time of a field given as a time or as a duration from now. `in_future`: raises for a past one."""
     if value is None:
         return None
     try:
         if field in ("eta", "until") or (isinstance(value, str) and "-" in value.strip()[1:]):
-            return parse_instant(str(value))
-        return now() + parse_duration(value)
+            instant = parse_instant(str(value))
+        else:
+            instant = now() + parse_duration(value)
+        return future(instant) if in_future else instant
     except ValueError as error:
         raise InvalidArguments(f"{field}: {error}", errors={field: str(error)}) from None
 

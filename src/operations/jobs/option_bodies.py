@@ -9,7 +9,7 @@ from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema, create_m
 
 from ...jobs.core.errors import JobsError
 from ...jobs.core.models import Job
-from ...jobs.options.job_options import OPTIONS, JobOption, Place, options_at
+from ...jobs.options.job_options import OPTIONS, JobOption, Place, options_at, refuse_early_expiry
 from ...jobs.options.option_kinds import Delay, Instant, Moment, OneOf, OptionKind, Period, Text, Until, Whole
 from ..format import request_values
 from ..format.request_values import ahead, duration
@@ -39,6 +39,7 @@ def values_of(body: BaseModel, place: Place) -> dict[str, Any]:
         if other != option.name:
             raise JobsError(f"Give either {other} or {option.name}, not both.", field=option.name)
         found[option.field] = _value(option, value)
+    refuse_early_expiry(found.get("due_at"), found.get("expires_at"), field="expires")
     return found
 
 
@@ -103,7 +104,7 @@ def _body_type(kind: OptionKind) -> Any:
 def _value(option: JobOption, value: Any) -> Any:
     match option.kind:
         case Moment():
-            return ahead(option.name, value)
+            return ahead(option.name, value, in_future=isinstance(option.kind, Until))
         case Period():
             return duration(option.name, value)
         case OneOf(words):

@@ -20,10 +20,11 @@ from pydantic import Field, create_model
 
 from ...jobs import Submission
 from ...jobs.core.errors import InvalidArguments, JobsError
-from ...jobs.options.job_options import Place
+from ...jobs.options.job_options import Place, refuse_early_expiry
 from ...jobs.submit.submission import new_id
 from ...jobs.workflows import canvas
 from ...jobs.workflows.canvas import Workflow
+from ...sql.clock import now
 from ..format.request_values import RequestBody, duration, example, read
 from ..jobs import actor_catalogue
 from ..jobs.option_bodies import values_of, with_options
@@ -132,7 +133,7 @@ def read_workflow(document: Any, *, by: Caller) -> Workflow:
 def _add(workflow: Workflow, place: str, document: Any, by: Caller) -> None:
     body = _read_step(document, place)
     after = [body.after] if isinstance(body.after, str) else body.after
-    submission, delay = _submission(body, place, by), _delay(body, place)
+    submission, delay = _submission(body, place, by)
     try:
         workflow.step(submission, name=body.name, after=after, when=body.when, delay=delay)
     except JobsError as error:
@@ -178,8 +179,7 @@ def _leaf(document: Any, place: str, by: Caller) -> Submission:
     body = _read_step(document, place)
     if body.after or body.when != "success" or body.name is not None:
         raise JobsError("A step in a shape cannot have name, after or when: the shape defines the order. Use steps instead.", field=place)
-    submission = _submission(body, place, by)
-    delay = _delay(body, place)
+    submission, delay = _submission(body, place, by)
     options: dict[str, Any] = {"pipe_ignore": True} if body.pipe_ignore else {}
     if delay is not None:
         options["delay"] = delay // timedelta(milliseconds=1)
@@ -193,22 +193,18 @@ def _read_step(document: Any, place: str) -> StepBody:
         raise _at(place, error) from None
 
 
-def _submission(body: StepBody, place: str, by: Caller) -> Submission:
-    """Build a step's submission without validation: results of other steps are still missing from its arguments."""
+def _submission(body: StepBody, place: str, by: Caller) -> tuple[Submission, timedelta | None]:
+    """Build a step's submission, and its delay. Its arguments are not validated: results of other steps are still missing from them."""
     try:
         actor = actor_catalogue.submittable(body.actor)
         message: Message[Any] = Message(
             queue_name=job_request.queue(body.queue or actor.queue_name), actor_name=actor.actor_name, args=tuple(body.args), kwargs=body.kwargs,
             options={}, message_id=new_id(),
         )  # fmt: skip
-        return Submission(message, submitted_by=by.name, **values_of(body, Place.STEP))
-    except JobsError as error:
-        raise _at(place, error) from None
-
-
-def _delay(body: StepBody, place: str) -> timedelta | None:
-    try:
-        return duration("delay", body.delay)
+        submission = Submission(message, submitted_by=by.name, **values_of(body, Place.STEP))
+        delay = duration("delay", body.delay)
+        refuse_early_expiry(now() + (delay or timedelta()), submission.expires_at, field="expires")
+        return submission, delay
     except JobsError as error:
         raise _at(place, error) from None
 

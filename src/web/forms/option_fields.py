@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from werkzeug.datastructures import MultiDict
 
-from ...jobs.options.job_options import JobOption, Place, options_at
+from ...jobs.core.errors import JobsError
+from ...jobs.options.job_options import JobOption, Place, options_at, refuse_early_expiry
 from ...jobs.options.option_kinds import Delay, Instant, OneOf, Period, Text, Until, Whole
 from ...operations.arguments.field import Choice, Field, Kind
 from ...operations.arguments.reading import Reading, read, retyped
-from ...operations.format.instants import parse_duration, parse_instant
+from ...operations.format.instants import future, parse_duration, parse_instant
 from ...sql.clock import now
 
 #: prefix of the option fields; not valid in a parameter name
@@ -58,7 +58,7 @@ def value_of(option: JobOption, typed: Any) -> Any:
         case Instant():
             return parse_instant(typed)
         case Until():
-            return _ahead(typed)
+            return future(parse_instant(typed))
         case Text():
             return typed.strip()
     return typed
@@ -101,13 +101,8 @@ def read_options(sent: MultiDict[str, str]) -> GivenOptions:
             options[option.field] = value_of(option, typed)
         except ValueError as error:
             reading.errors[name] = str(error)
-    if "due_at" in options and "expires_at" in options and options["expires_at"] <= options["due_at"]:
-        reading.errors[BY_NAME["expires_at"]] = "The job would expire before it can start: give a later time."
+    try:
+        refuse_early_expiry(options.get("due_at"), options.get("expires_at"))
+    except JobsError as error:
+        reading.errors[BY_NAME["expires_at"]] = str(error)
     return GivenOptions(options, reading)
-
-
-def _ahead(text: str) -> datetime:
-    instant = parse_instant(text)
-    if instant <= now():
-        raise ValueError("This is in the past: give a future time.")
-    return instant

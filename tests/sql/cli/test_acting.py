@@ -26,6 +26,7 @@ def test_a_job_is_submitted_with_every_option_then_changed_run_cancelled_and_ret
     job = json.loads(terminal.run("job", id))
     assert (job["kwargs"], job["priority"], job["due_at"]) == ({"x": 1, "y": 5}, 9, "2090-01-01T00:00:00Z")
     assert (job["unique_key"], job["unique_until"], job["fair_key"]) == ("one", "waiting", "me")
+    assert "would expire before it can start" in terminal.run("edit", id, "--expires", "1h", code=1)
     assert terminal.run("run-now", id) == f"{id}  queued"
     assert terminal.run("cancel", id) == f"{id}  cancelled"
     assert "only one that waits can be changed" in terminal.run("edit", id, "--priority", "1", code=1)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import update
 
 from src.jobs import JobsError, State, search, submit_many
 from src.jobs.control.edits import Edit, edit, revise
@@ -93,6 +94,57 @@ def test_a_senseless_edit_is_refused_with_its_field(database: Database, change: 
     with pytest.raises(JobsError) as refused:
         changed(database, in_state(database, State.QUEUED), change)
     assert refused.value.field == field
+
+
+@pytest.mark.parametrize("state", [State.SCHEDULED, State.QUEUED])
+@pytest.mark.parametrize(("due_s", "expires_s"), [(60, None), (600, None), (None, 0), (600, 300), (-1, 0)])
+def test_an_edit_after_which_a_job_would_expire_before_it_can_start_is_refused(
+    database: Database, time: StillClock, state: State, due_s: int | None, expires_s: int | None
+) -> None:
+    due_at = now() + timedelta(seconds=30) if state is State.SCHEDULED else None
+    id = submitted(database, due_at=due_at, expires_at=now() + timedelta(seconds=60)).id
+    due, expires = (None if each is None else now() + timedelta(seconds=each) for each in (due_s, expires_s))
+
+    with pytest.raises(JobsError, match="would expire before it can start: give a later expiry") as refused:
+        changed(database, id, Edit(due_at=due, expires_at=expires))
+
+    assert refused.value.field == "expires_at"
+    assert (look(database, id).state, look(database, id).due_at) == (state, due_at)
+
+
+def test_an_expiry_before_the_instant_of_the_row_is_refused_but_not_before_a_turn(database: Database, time: StillClock) -> None:
+    due, turn = (submitted(database, due_at=now() + timedelta(hours=1)).id for _ in range(2))
+    with database.write() as session:
+        session.execute(update(Job).where(Job.id == turn).values(waits_for="rate:actor:add"))
+    soon = Edit(expires_at=now() + timedelta(minutes=1))
+
+    with pytest.raises(JobsError, match="would expire before it can start"):
+        changed(database, due, soon)
+    assert changed(database, turn, soon).expires_at == soon.expires_at
+
+
+@pytest.mark.parametrize("delay_s", [0, 600])
+@pytest.mark.parametrize("move_s", [-60, 300, 7_200])
+def test_the_expiry_of_the_actor_counts_from_the_edited_instant(
+    database: Database, time: StillClock, declare: Callable[..., None], delay_s: int, move_s: int
+) -> None:
+    declare(expires_after=timedelta(seconds=60))
+    id = submitted(database, due_at=now() + timedelta(seconds=delay_s)).id
+    due_at = time.forward(5) + timedelta(seconds=move_s)
+
+    job = changed(database, id, Edit(due_at=due_at))
+
+    assert job.expires_at == max(due_at, now()) + timedelta(seconds=60)
+
+
+def test_an_expiry_of_its_own_stays_though_the_actor_has_one(database: Database, time: StillClock, declare: Callable[..., None]) -> None:
+    declare(expires_after=timedelta(seconds=60))
+    own = now() + timedelta(seconds=90)
+    id = submitted(database, expires_at=own).id
+
+    assert changed(database, id, Edit(due_at=now() + timedelta(seconds=80))).expires_at == own
+    with pytest.raises(JobsError, match="would expire before it can start"):
+        changed(database, id, Edit(due_at=now() + timedelta(seconds=100)))
 
 
 def test_an_unknown_job_is_unknown(database: Database) -> None:

@@ -106,6 +106,19 @@ def test_a_slot_a_rate_a_breaker_and_a_delay_have_a_sentence_each(database: Data
     )
 
 
+def test_an_expiry_that_comes_before_the_instant_is_named(database: Database, time: StillClock) -> None:
+    due, expires = time.now() + timedelta(hours=2), time.now() + timedelta(hours=1)
+    expected = f"{waiting_reasons._instant(due)}, but the job expires before that, at {waiting_reasons._instant(expires)}"
+    id = submitted(database, due_at=due, expires_at=expires).id
+    assert why(database, id) == [f"it is scheduled for {expected}"]
+    with database.write() as session:
+        session.execute(update(Job).where(Job.id == id).values(waits_for="rate:actor:add", reason="it waits"))
+    assert why(database, id) == [f"it waits; its turn is at {expected}"]
+    with database.write() as session:
+        session.execute(update(Job).where(Job.id == id).values(waits_for=None, state=State.RETRYING, attempt=1, reason=None))
+    assert why(database, id) == [f"attempt 1 failed: the next one is due at {expected}"]
+
+
 def test_a_retry_says_when_the_next_attempt_is_due_and_what_keeps_it_then(database: Database, time: StillClock) -> None:
     worker = hired(database)
     one = claimed(database, worker)

@@ -113,6 +113,11 @@ def test_each_field_at_fault_is_named_with_the_cure_and_nothing_is_kept(site: Si
     assert _refused(program, {"actor": "add", "args": [1, 2], "eta": "2030-01-01T00:00:00"})[1].keys() == {"eta"}
     assert _refused(program, {"actor": "add", "args": [1, 2], "eta": "2030-01-01T00:00:00Z", "delay": 1})[1].keys() == {"eta"}
     assert _refused(program, {"actor": "add", "args": [1, 2], "queue": "nobody"})[1].keys() == {"queue"}
+    early = "The job would expire before it can start: give a later expiry, or an earlier start."
+    assert _refused(program, {"actor": "add", "args": [1, 2], "delay": "2h", "expires": "1h"}) == (422, {"expires": early})
+    past = "This is in the past: give a future time."
+    for option in ("expires", "keep_until"):
+        assert _refused(program, {"actor": "add", "args": [1, 2], option: "2020-01-01T00:00:00Z"}) == (422, {option: past})
     assert _refused(program, {"actor": "nobody"})[1].keys() == {"actor"}
     assert _refused(program, ["add"]) == (422, {})
     assert _count() == 0
@@ -220,6 +225,8 @@ def test_a_waiting_job_is_changed_and_says_what_is_wrong_with_a_change(site: Sit
     for change, field in (({}, "args"), ({"args": [1]}, "y"), ({"priority": 10}, "priority"), ({"eta": "soon"}, "eta"), ({"x": 1}, "x")):
         answer = program.patch(f"/api/v1/jobs/{id}", change)
         assert (answer.status_code, answer.get_json()["errors"][0]["field"]) == (422, field)
+    early = program.patch(f"/api/v1/jobs/{id}", {"delay": "2h"})
+    assert (early.status_code, early.get_json()["errors"][0]["field"]) == (422, "expires_at")
     with write() as session:
         session.execute(update(Job).where(Job.id == id).values(state=State.RUNNING))
     assert program.patch(f"/api/v1/jobs/{id}", {"priority": 1}).status_code == 409

@@ -22,6 +22,8 @@ BEYOND_SCHEMAS = {
     "GET /jobs/many", "POST /jobs/many", "POST /files", "POST /users", "PATCH /users/{id}", "POST /tokens",
     "GET /queues/{name}/forecast", "GET /workers/{name}/memory",
 }  # fmt: skip
+#: options that calls of actors leave out: a schema cannot say that they lie ahead, and after the start
+TIMES = ("expires", "keep_until")
 #: answered with 503, as described, for a queue that exists: there is no RabbitMQ here
 BEYOND_PROCESS = {"POST /queues/{name}/requeue"}
 
@@ -43,6 +45,7 @@ def _check(site: Site, *, examples: int, modes: tuple[str, ...], tag: str | None
 
     program = site.program()
     schema = schemathesis.openapi.from_wsgi("/openapi.json", site.app, headers=program.headers)
+    schema.hook("map_body")(_without_times)
     asked, problems = 0, []
     for found in schema.get_all_operations():
         assert not isinstance(found, Err), found
@@ -78,6 +81,12 @@ def _check(site: Site, *, examples: int, modes: tuple[str, ...], tag: str | None
                 problems.append("".join(traceback.format_exception_only(error)))
     assert problems == [], "\n\n".join(problems)
     return asked
+
+
+def _without_times(context: Any, body: Any) -> Any:
+    if context.operation.path.startswith("/actors/") and isinstance(body, dict):
+        return {name: value for name, value in body.items() if name not in TIMES}
+    return body
 
 
 @pytest.mark.long

@@ -55,6 +55,8 @@ def test_errors_are_shown_beside_their_fields_and_change_nothing(site: Site) -> 
     assert "Required." in words or "Enter a whole number." in words
     assert 'value="one"' in answer.text
     assert (_job(id).args, _job(id).due_at) == ([1, 2], due)
+    early = visit.fill_in(f"/jobs/{id}/edit", x="1", y="2", **{"job-expires": "2020-02-03T04:05:06", "job-priority": "5"})
+    assert (early.status_code, "Expires: The job would expire before it can start" in in_words(early.text)) == (422, True)
     same = visit.fill_in(f"/jobs/{id}/edit", x="1", y="2", **{"job-priority": "5"})
     assert same.status_code == 303
     assert "nothing to change" in in_words(visit.get(f"/jobs/{id}").text)

@@ -110,6 +110,8 @@ def test_the_same_key_again_is_the_same_workflow_and_another_request_is_refused(
         ({"steps": [{"actor": "nobody"}]}, "steps.0.actor"),
         ({"steps": [{"actor": "add", "args": [1, 2], "queue": "nobody"}]}, "steps.0.queue"),
         ({"steps": [{"actor": "add", "args": [1, 2], "delay": "soon"}]}, "steps.0.delay"),
+        ({"steps": [{"actor": "add", "args": [1, 2], "delay": "2h", "expires": "1h"}]}, "steps.0.expires"),
+        ({"chain": [{"actor": "add", "args": [1, 2], "eta": "2090-01-01T00:00:00Z", "expires": "1h"}]}, "chain.0.expires"),
         ({"steps": [{"actor": "add", "args": [1, 2], "prioriti": 1}]}, "steps.0.prioriti"),
         ({"steps": [{"actor": "add", "args": [1, 2]}], "chain": [{"actor": "add", "args": [1, 2]}]}, "steps"),
         ({"chord": [{"actor": "add", "args": [1, 2]}]}, "callback"),
