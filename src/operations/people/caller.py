@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
@@ -33,3 +35,13 @@ def become(caller: Caller | None) -> None:
 def current() -> Caller | None:
     """The caller of this request; None in workers, schedulers and at the terminal: unlimited."""
     return _current.get()
+
+
+@contextmanager
+def unlimited() -> Iterator[None]:
+    """Read without the caller's limits, for what other callers get as well."""
+    before = _current.set(None)
+    try:
+        yield
+    finally:
+        _current.reset(before)

@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ...logs import get_logger
 from ...operations.fleet.fleet_events import Cursor, EventFilter, FleetEvent, Journal
+from ...operations.people import caller
 from ...sql import database, outages
 from ...sql.clock import now
 from .stream_room import StreamRoom
@@ -74,20 +75,25 @@ class FleetTailer:
     def _fed(self, feed: Feed, after: Cursor | None) -> Iterator[Feed]:
         with self._lock:
             self._feeds.append(feed)  # before its own poll: nothing in between is lost
+            is_first = not self._running
         try:
-            with database.read() as session:
-                journal = Journal(after or Cursor.present(session))
-                events = journal.look(session)  # without a cursor: those of the seconds before, which are not wanted
+            if is_first:
+                self._start(_journal_of_now())
             if after is not None:
-                feed.put(events, after, journal.cursor)
-            with self._lock:
-                if not self._running:
-                    self._running = True
-                    threading.Thread(target=self._follow, args=(journal,), name="fleet_events", daemon=True).start()
+                caught_up = Journal(after)
+                with database.read() as session:
+                    events = caught_up.look(session)
+                feed.put(events, after, caught_up.cursor)
             yield feed
         finally:
             with self._lock:
                 self._feeds.remove(feed)
+
+    def _start(self, journal: Journal) -> None:
+        with self._lock:
+            if not self._running:
+                self._running = True
+                threading.Thread(target=self._follow, args=(journal,), name="fleet_events", daemon=True).start()
 
     def _follow(self, journal: Journal) -> None:
         while True:
@@ -111,6 +117,14 @@ class FleetTailer:
         outages.outage_over("fleet_events_database_away")
         for feed in feeds:
             feed.put(events, before, journal.cursor)
+
+
+def _journal_of_now() -> Journal:
+    """Return the journal of every stream, which has read all up to now. The reader that opens the first one may see less than others."""
+    with caller.unlimited(), database.read() as session:
+        journal = Journal(Cursor.present(session))
+        journal.look(session)  # the events of the seconds before, which are not wanted
+    return journal
 
 
 tailer = FleetTailer()

@@ -174,6 +174,26 @@ def test_a_limited_viewer_gets_only_its_actors_and_no_deeds_of_operators(site: S
         assert (event["type"], event["data"]["id"]) == ("job.submitted", id)
 
 
+@pytest.mark.parametrize("first", ["limited", "comes back"])
+def test_a_reader_repeats_nothing_to_others(site: Site, monkeypatch: pytest.MonkeyPatch, first: str) -> None:
+    monkeypatch.setattr(fleet_events, "MOST", 2)
+    monkeypatch.setattr(fleet_events, "OVERLAP_JOBS", 0)
+    monkeypatch.setattr(fleet_stream, "LOOK_INTERVAL_S", 0.2)
+    admin, limited = site.program(), site.program(Role.VIEWER, actors=["mul"])
+    admin.submit("mul", 1, 2)
+    for number in range(10):
+        admin.submit("add", number, 2)
+    long_ago = str(Cursor(now() - timedelta(days=30), 1))
+    with (
+        Events(limited) if first == "limited" else Events(admin, after=long_ago) as reader,
+        Events(admin, "/api/v1/events?type=job.submitted") as events,
+    ):
+        id = admin.submit("add", 1, 2)
+        assert events.until("job.submitted")["data"]["id"] == id
+        if first == "comes back":
+            assert reader.until("job.submitted")["data"]["id"] != id
+
+
 def test_the_number_of_streams_is_limited_and_a_wrong_id_is_refused(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fleet_stream, "MAX_STREAMS", 1)
     program = site.program()
