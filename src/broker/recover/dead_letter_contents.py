@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pika.exceptions
+from dramatiq import Message
 
 from ...jobs.core.errors import JobsError
 from ...logs import get_logger
@@ -73,16 +74,21 @@ def peek(queue: str, *, limit: int = SHOWN) -> list[Letter]:
 
 
 def requeue_one(
-    queue: str, key: str, *, arguments: Mapping[str, Any] | None = None, permit: Callable[[str | None], None] = lambda actor: None
+    queue: str,
+    key: str,
+    *,
+    arguments: Mapping[str, Any] | None = None,
+    permit: Callable[[Message[Any] | None], None] = lambda message: None,
 ) -> None:
     """Requeue one dead letter, with other `args` and `kwargs` if given; it is removed once RabbitMQ has confirmed the copy.
 
-    Raises UnknownLetter, NotEditable, BrokerAway, and what `permit` raises, which gets the actor; None: not a Dramatiq message.
+    Raises UnknownLetter, NotEditable, BrokerAway, and what `permit` raises, which gets the message as it is and as edited; None: not one of Dramatiq.
     """
 
     def publish(channel: Any, properties: Any, body: bytes) -> None:
-        permit(actor_of(body))
+        permit(message_of(body))
         sent = _edited(body, arguments) if arguments else body
+        permit(message_of(sent))
         channel.basic_publish("", origin(queue, properties), sent, fresh(properties), mandatory=True)
 
     _with_one(queue, key, publish)
@@ -106,10 +112,9 @@ def purge(queue: str) -> int:
     return number
 
 
-def actor_of(body: bytes) -> str | None:
-    """The actor of a message; None: not a Dramatiq message."""
-    message, _ = decode(body)
-    return None if message is None else message.actor_name
+def message_of(body: bytes) -> Message[Any] | None:
+    """The message of a body; None: not one of Dramatiq."""
+    return decode(body)[0]
 
 
 def _taken(channel: Any, queue: str) -> list[Taken]:

@@ -21,7 +21,7 @@ from ..read.queries import NOT_SUCCEEDED
 from ..search import Query, parse, texts
 from ..search.texts import Place
 from ..submit import reruns
-from . import actions
+from . import actions, reach
 
 
 class Verb(StrEnum):
@@ -58,6 +58,7 @@ class Order:
     asked_at: datetime
     id: str  # of the job that executes it
     entry: audit.PendingEntry
+    above: frozenset[str] = frozenset()  # roles that its caller lacks and some actor requires
 
     def parsed(self) -> Query:
         """Return the parsed query; raises QueryError."""
@@ -137,6 +138,10 @@ def act(session: Session, order: Order, so_far: Progress) -> Progress | None:
 
 
 def _do(session: Session, order: Order, id: str) -> None:
+    starts = order.above and order.verb not in reach.STOPS
+    # The query leaves out actors by name alone: this job may run another one.
+    if starts and reach.of_job(session, id, alone=order.verb is Verb.RERUN).is_above(order.above):
+        raise NotAllowed("it runs an actor of a higher role")
     match order.verb:
         case Verb.RETRY:
             actions.retry(session, id)

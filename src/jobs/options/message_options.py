@@ -20,7 +20,7 @@ _NUMBERS = frozenset({"hard_time_limit", "max_backoff", "max_retries", "min_back
 #: the largest of these numbers; 2**53, as JSON's readers keep it
 _LARGEST = 2**53
 #: names of actors
-_ACTORS = frozenset({"on_failure", "on_retry_exhausted", "on_success"})
+ACTORS = frozenset({"on_failure", "on_retry_exhausted", "on_success"})
 #: options of attempts and what follows them
 _OF_ATTEMPTS = _NUMBERS | {
     "isolated", "notify_shutdown", "on_failure", "on_retry_exhausted", "on_success", "pipe_ignore", "result_ttl", "store_results", "throws",
@@ -66,9 +66,15 @@ def check(options: Mapping[str, Any]) -> None:
         if name not in _KNOWN and name not in _declared:
             raise unknown(name)
     check_values(options)
-    target = options.get("pipe_target")
-    for message in (*([target] if target else []), *(options.get("group_completion_callbacks") or ())):
+    for message in following(options):
         check(message["options"])
+
+
+def following(options: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the messages in the options: those that are sent after the job. Other values are left out."""
+    target, callbacks = options.get("pipe_target"), options.get("group_completion_callbacks")
+    found = [target, *(callbacks if isinstance(callbacks, list | tuple) else ())]
+    return [each for each in found if isinstance(each, Mapping)]
 
 
 def check_values(options: Mapping[str, Any]) -> None:
@@ -78,7 +84,7 @@ def check_values(options: Mapping[str, Any]) -> None:
             continue
         if name in _NUMBERS:
             _check_number(name, value)
-        elif name in _ACTORS and not isinstance(value, str):
+        elif name in ACTORS and not isinstance(value, str):
             raise JobsError(f"{name} must be the name of an actor, not {value!r:.60}", field=name)
         elif name == "pipe_target":
             _check_message(name, value)

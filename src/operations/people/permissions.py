@@ -18,6 +18,7 @@ from difflib import get_close_matches
 from ... import ACTOR_MODULES, actors
 from ...broker.core.topology import dead_letter_queue, queues_of
 from ...broker.recover.management import Overview
+from ...jobs.control.reach import Reach
 from ...jobs.core.errors import UnknownActor
 from ...jobs.search import Query
 from ...jobs.submit import defaults
@@ -147,8 +148,19 @@ def require_submit(actor: str) -> None:
     by, needed = caller.current(), defaults.of(actor).submit_role
     if by is not None and needed and not by.role.includes(Role(needed)):
         raise caller.Forbidden(
-            f"Submitting, retrying and editing jobs of {actor} requires role {needed} or higher; you are signed in as {by.name} with role {by.role}."
+            f"Submitting, retrying and editing jobs of {known(actor)} requires role {needed} or higher; you are signed in as {by.name} with role {by.role}."
         )
+
+
+def require_reach(reach: Reach) -> None:
+    """Raise Forbidden if something that runs requires a role above the caller's."""
+    by = caller.current()
+    if by is None or not beyond():
+        return
+    for name in sorted(reach.actors):
+        require_submit(name)
+    if not all(role in list(Role) and by.role.includes(Role(role)) for role in reach.roles):
+        raise caller.Forbidden("This bulk action was allowed to a higher role: start one of your own.")
 
 
 def beyond() -> list[str]:

@@ -10,14 +10,15 @@ from collections.abc import Callable
 from typing import Any
 
 from flask import request
+from sqlalchemy.orm import Session
 
 from ...jobs.batches import batches
-from ...jobs.control import workflows
+from ...jobs.control import reach, workflows
+from ...jobs.control.reach import Reach
 from ...jobs.core.errors import UnknownJob
 from ...jobs.read import queries
-from ...operations.jobs.requests import bulk_request
 from ...operations.people.caller import Forbidden
-from ...operations.people.permissions import beyond, in_force, require, require_submit
+from ...operations.people.permissions import beyond, in_force, require, require_reach, require_submit
 from ...schedules.rows import queries as schedule_queries
 from ...sql import database
 
@@ -51,18 +52,20 @@ def _check_submit(rule: str, named: dict[str, Any]) -> None:
         require_submit(named["name"])
     elif rule.startswith(("/jobs/<id>", "/schedules/<id>", "/workflows/<id>")):
         with database.read() as session:
-            if rule.startswith("/jobs"):
-                found = queries.find(session, named["id"])
-                names = {found.actor} if found is not None else set()
-                if found is not None:
-                    bulk_request.check_again(found)
-            elif rule.startswith("/schedules"):
-                names = {schedule_queries.find(session, named["id"]).actor}
-            else:
-                workflow = workflows.find(session, named["id"])
-                names = {step.actor for step in workflow.steps} if workflow is not None else set()
-        for name in names:
-            require_submit(name or "")
+            require_reach(_reach(session, rule, named["id"]))
+
+
+def _reach(session: Session, rule: str, id: str) -> Reach:
+    """Return the reach of the request."""
+    if rule.startswith("/workflows"):
+        return reach.of_workflow(session, id)
+    if rule.startswith("/schedules"):
+        schedule = schedule_queries.find(session, id)
+        told = (schedule.on_failure, schedule.on_recovery, schedule.on_alert)
+        return Reach(frozenset(name for name in (schedule.actor, *told) if name))
+    found = queries.find(session, id)
+    # A re-run is a job without the follow-ups of the first one.
+    return reach.of_job(session, id if found is None else found.id, alone=rule.startswith("/jobs/<id>/re-run"))
 
 
 def _actor(name: str) -> str:

@@ -5,24 +5,36 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
+import pika
 import pytest
-from dramatiq import Actor
+from dramatiq import Actor, Message
 from dramatiq.brokers.stub import StubBroker
 from sqlalchemy import update
 
+from src.actors.arithmetic import add
 from src.broker.options.errors import InvalidOption
 from src.broker.options.submission import ROLES, SubmissionOptions
-from src.jobs import State
+from src.broker.recover import dead_letter_contents as contents
+from src.broker.recover import dead_letters
+from src.broker.recover.dead_letters import Requeued
+from src.jobs import State, submit
+from src.jobs.control.reach import ACT_ON_JOBS
 from src.jobs.core.models import Job
 from src.jobs.submit import defaults
-from src.jobs.workflows.canvas import Workflow, chunks
+from src.jobs.workflows.canvas import CALL_EACH, Workflow, chain, chunks
+from src.operations.failures import dead_letter_requests
+from src.operations.people import caller
+from src.operations.people.caller import Caller, Forbidden
 from src.operations.people.roles import Role
+from src.schedules.rows.models import Schedule
 from src.sql.clock import now
 from src.sql.database import write
 from tests.actors.web import spill
 from tests.harness.site import Program, Site, in_words
+from tests.sql.web.test_bulk import carry_out
 
 Declare = Callable[..., None]
 
@@ -136,6 +148,131 @@ def test_a_job_that_calls_it_for_each_element_is_not_retried(site: Site, declare
     dead(id)
     assert site.program(Role.OPERATOR).post(f"/api/v1/jobs/{id}/retry").status_code == 403
     assert site.program(Role.ADMIN).post(f"/api/v1/jobs/{id}/retry").status_code == 200
+
+
+def sent(message: Any) -> str:
+    """A job of a message, by code."""
+    with write() as session:
+        return submit(session, message).id
+
+
+def stored(workflow: Workflow, step: str) -> str:
+    """A stored workflow, of which this step is dead; the id of its job."""
+    with write() as session:
+        receipt = workflow.submit(session)
+    return dead(receipt.jobs[step])
+
+
+def in_pipeline(*messages: Any) -> str:
+    """A dead step of a pipeline, before the others."""
+    first, *rest = [message.asdict() for message in messages]
+    for number in range(len(rest) - 1, 0, -1):
+        rest[number - 1]["options"]["pipe_target"] = rest[number]
+    return dead(sent(Message(**{**first, "options": {"pipe_target": rest[0]}})))
+
+
+def called_back(option: str) -> str:
+    options: Any = {option: "spill"}
+    return dead(sent(add.message_with_options(args=(1, 2), **options)))
+
+
+def in_group() -> str:
+    options: Any = {"group_completion_uuid": "g", "group_completion_callbacks": [spill.message(1).asdict()]}
+    return dead(sent(add.message_with_options(args=(1, 2), **options)))
+
+
+#: dead jobs of other actors that have the actor run
+DETOURS: dict[str, Callable[[], str]] = {
+    "chunks": lambda: stored(Workflow("w", chunks(spill, [1, 2], 2)), CALL_EACH),
+    "pipeline": lambda: in_pipeline(add.message(1, 2), spill.message(1)),
+    "long pipeline": lambda: in_pipeline(add.message(1, 2), add.message(1, 2), spill.message(1)),
+    "group": in_group,
+    "on_success": lambda: called_back("on_success"),
+    "on_retry_exhausted": lambda: called_back("on_retry_exhausted"),
+    "a step behind it": lambda: stored(Workflow("w", chain(add.message(1, 2), add.message(1, 2), spill.message(1))), "add"),
+}
+
+
+@pytest.mark.both_stores
+@pytest.mark.parametrize("kind", DETOURS)
+def test_a_job_that_has_it_run_is_retried_by_no_lower_role_alone_or_with_others(site: Site, declare: Declare, kind: str) -> None:
+    id = DETOURS[kind]()
+    declare(submit_role="admin")
+    operator, admin = site.program(Role.OPERATOR), site.program(Role.ADMIN)
+    assert operator.post(f"/api/v1/jobs/{id}/retry").status_code == 403
+    workflow = operator.get(f"/api/v1/jobs/{id}").get_json()["workflow"]
+    if workflow is not None:
+        assert operator.post(f"/api/v1/workflows/{workflow['id']}/retry").status_code == 403
+        assert operator.post(f"/api/v1/workflows/{workflow['id']}/re-run", {"step": workflow["step"]}).status_code == 403
+
+    for role, retried in ((Role.OPERATOR, 0), (Role.ADMIN, 1)):
+        order = site.program(role).post("/api/v1/jobs/many", {"verb": "retry", "q": f"id:{id}", "count": 1})
+        assert order.status_code == 202
+        assert carry_out()["done"] == retried
+    assert admin.get(f"/api/v1/jobs/{id}").get_json()["state"] == "queued"
+
+
+def test_a_step_beside_it_and_a_re_run_without_it_are_not_refused(site: Site, declare: Declare) -> None:
+    beside = stored(Workflow("w", spill.message(1), add.message(1, 2)), "add")
+    first = in_pipeline(add.message(1, 2), spill.message(1))
+    declare(submit_role="admin")
+    assert site.program(Role.OPERATOR).post(f"/api/v1/jobs/{beside}/retry").status_code == 200
+    browser = site.browser(Role.OPERATOR)
+    assert browser.client.post(f"/jobs/{first}/re-run", data=browser.hidden("/actors/add")).status_code == 303
+
+
+def test_a_schedule_that_notifies_it_is_not_run_by_a_lower_role(site: Site, declare: Declare) -> None:
+    schedule = {"name": "nightly", "actor": "add", "args": [1, 2], "cron": "0 3 * * *"}
+    id = site.program(Role.ADMIN).post("/api/v1/schedules", schedule).get_json()["id"]
+    with write() as session:
+        session.get_one(Schedule, id).on_failure = "spill"
+    declare(submit_role="admin")
+    operator = site.program(Role.OPERATOR)
+    assert operator.post(f"/api/v1/schedules/{id}/run-now").status_code == 403
+    assert operator.patch(f"/api/v1/schedules/{id}", {"args": [2, 3]}).status_code == 403
+    assert operator.post(f"/api/v1/schedules/{id}/pause").status_code == 200
+
+
+def test_a_refusal_names_no_hidden_actor(site: Site, declare: Declare) -> None:
+    id = in_pipeline(add.message(1, 2), spill.message(1))
+    declare(submit_role="admin", view_role="admin")
+    refused = site.program(Role.OPERATOR).post(f"/api/v1/jobs/{id}/retry")
+    assert (refused.status_code, "spill" in refused.text) == (403, False)
+
+
+@pytest.mark.parametrize(
+    ("message", "edited"),
+    [
+        (Message("default", CALL_EACH, ("spill", [[1]]), {}, {}), None),
+        (Message("default", CALL_EACH, ("add", [[1, 2]]), {}, {}), {"args": ["spill", [[1]]]}),
+        (Message("default", CALL_EACH, ("add", [[1, 2]]), {}, {}), {"args": [], "kwargs": {"actor": "spill", "arguments": [[1]]}}),
+        (Message("default", ACT_ON_JOBS, (), {"verb": "re-run", "query": "actor:spill", "role": "admin"}, {}), None),
+        (Message("default", ACT_ON_JOBS, (), {"verb": "cancel", "query": "actor:spill"}, {}), {"args": ["re-run"], "kwargs": {}}),
+        (Message("default", "add", (1, 2), {}, {"pipe_target": spill.message(1).asdict()}), None),
+        (Message("default", "add", (1, 2), {}, {"pipe_target": 7, "group_completion_callbacks": [7], "on_success": 7}), {}),
+    ],
+)
+def test_a_dead_letter_that_has_it_run_stays(
+    declare: Declare, monkeypatch: pytest.MonkeyPatch, message: Message[Any], edited: dict[str, Any] | None
+) -> None:
+    declare(submit_role="admin")
+    published: list[bytes] = []
+    channel = SimpleNamespace(basic_publish=lambda exchange, queue, body, *_, **__: published.append(body))
+    properties = pika.BasicProperties()
+    monkeypatch.setattr(contents, "_with_one", lambda queue, key, act: act(channel, properties, message.encode()))
+    monkeypatch.setattr(dead_letters, "requeue", lambda queue, *, takes: Requeued(int(takes(message.encode())), 0))
+    caller.become(Caller("ann", Role.OPERATOR, "user:ann"))
+    try:
+        if edited is None:
+            assert dead_letter_requests.requeue("default") == Requeued(0, 0)
+        if edited == {}:
+            dead_letter_requests.requeue_one("default", "key")
+        else:
+            with pytest.raises(Forbidden):
+                dead_letter_requests.requeue_one("default", "key", arguments=edited)
+    finally:
+        caller.become(None)
+    assert len(published) == (edited == {})
 
 
 @pytest.mark.parametrize("role", [Role.VIEWER, Role.SUBMITTER])

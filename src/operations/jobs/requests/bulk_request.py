@@ -8,20 +8,19 @@ from typing import Any, Literal
 from sqlalchemy.orm import Session
 
 from .... import audit
-from ....actors.bulk import act_on_jobs, call_each
+from ....actors.bulk import act_on_jobs
 from ....jobs import Receipt, search, submit
 from ....jobs.control import bulk
 from ....jobs.control.bulk import Verb
+from ....jobs.control.reach import STOPS
 from ....jobs.core.errors import JobsError
-from ....jobs.core.models import Job
 from ....jobs.core.states import State
 from ....jobs.search import Query, parse
 from ....jobs.search.grammar import quote
 from ....sql.clock import now
 from ...format.instants import write_instant
-from ...people import caller, permissions
+from ...people import permissions
 from ...people.caller import Caller
-from ...people.roles import Role
 
 
 class CountDiffers(JobsError):
@@ -53,23 +52,12 @@ def read_verb(text: object) -> Verb:
 
 def within(verb: Verb, query: Query) -> Query:
     """The query without actors whose `submit_role` is above the caller's role."""
-    if verb in (Verb.CANCEL, Verb.DISCARD):
+    if verb in STOPS:
         return query
     # By terms: as text, `-actor:mul` is also in `-actor:mul2` and in quoted words.
     left_out = {term.values for term in query.terms if term.is_not and term.name == "actor"}
     missing = [f"-actor:{quote(name)}" for name in permissions.beyond() if (name,) not in left_out]
     return parse(" ".join([query.text, *missing]).strip())
-
-
-def check_again(job: Job) -> None:
-    """Raise Forbidden for running again what calls actors of a higher role: such a role's bulk action, or a job of `canvas.chunks`."""
-    if job.actor == call_each.actor_name and job.args:
-        permissions.require_submit(str(job.args[0]))
-    if job.actor != act_on_jobs.actor_name or job.kwargs.get("verb") in (Verb.CANCEL, Verb.DISCARD):
-        return
-    by, role = caller.current(), job.kwargs.get("role")
-    if by is not None and not (role in list(Role) and by.role.includes(Role(role))):
-        raise caller.Forbidden("This bulk action was allowed to a higher role: start one of your own.")
 
 
 def select(session: Session, verb: Verb, query: Query) -> Selection:
