@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterator
+from typing import Any, AnyStr, TypeVar
 
-from flask import Flask, current_app, g, request, url_for
+from flask import Flask, current_app, g, request, stream_with_context, url_for
 from flask import session as cookie
 from werkzeug.exceptions import Unauthorized
 
@@ -83,6 +83,24 @@ def init(app: Flask) -> None:
     app.before_request(_check)
     app.teardown_request(_leave)
     audit_hooks.init(app)
+
+
+def streamed(parts: Iterator[AnyStr]) -> Iterator[AnyStr]:
+    """Yield the parts of a body in the context of the request and for its caller, who has left when the body is sent."""
+    by = caller.current()
+
+    def bound() -> Iterator[AnyStr]:
+        while True:
+            caller.become(by)
+            try:
+                part = next(parts, None)
+            finally:
+                caller.become(None)  # between two parts the thread may serve others
+            if part is None:
+                return
+            yield part
+
+    return stream_with_context(bound())
 
 
 def _leave(_error: BaseException | None) -> None:

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from flask import Response, request, stream_with_context
+from flask import Response, request
 
 from ...jobs.attempts.attempt_logs import Place
 from ...operations.jobs.documents.log_documents import read_place
+from ..auth import streamed
 from .job_watcher import News, follow, tailer
 
 #: last event: the browser closes the stream
@@ -47,7 +48,7 @@ def stream(id: str, render: Callable[[News], Iterable[Message]], *, after: Place
                 if news.job is not None and news.job.state.is_final:
                     yield _written(Message(news.job.state.value, DONE))
 
-    response = Response(stream_with_context(messages()), mimetype="text/event-stream")
+    response = Response(streamed(messages()), mimetype="text/event-stream")
     response.headers["Cache-Control"] = "no-store"
     response.headers["X-Accel-Buffering"] = "no"  # disables buffering in nginx, which would delay events
     response.call_on_close(open.close)  # also if the response is never iterated

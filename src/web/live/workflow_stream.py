@@ -9,13 +9,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
-from flask import Response, stream_with_context
+from flask import Response
 from sqlalchemy.exc import SQLAlchemyError
 
 from ...jobs.control import workflows
 from ...jobs.control.workflows import Found
 from ...logs import get_logger
 from ...sql import database, outages
+from ..auth import streamed
 from .job_watcher import HEARTBEAT_S, lifetime
 from .stream_room import StreamRoom
 
@@ -47,7 +48,7 @@ def stream(id: str, render: Callable[[Found], str], *, event: str | None = None)
                 if found.finished_at is not None:
                     yield _message(found.state, DONE)
 
-    response = Response(stream_with_context(messages()), mimetype="text/event-stream")
+    response = Response(streamed(messages()), mimetype="text/event-stream")
     response.headers["Cache-Control"] = "no-store"
     response.headers["X-Accel-Buffering"] = "no"  # disables buffering in nginx, which would delay events
     response.call_on_close(open.close)  # also if the response is never iterated

@@ -17,6 +17,10 @@ from sqlalchemy.orm import Session
 from src.jobs import State
 from src.jobs.core.models import Job
 from src.jobs.read import queries
+from src.operations.jobs.documents import job_documents
+from src.operations.people import caller
+from src.operations.people.caller import Caller
+from src.operations.people.roles import Role
 from src.sql.clock import now
 from src.sql.database import Database, use_database, write
 from src.up import gunicorn_conf
@@ -70,6 +74,24 @@ def test_the_api_streams_json(site: Site) -> None:
     id = site.program().submit("add", 1, 2)
     with Stream(site.browser(), f"/api/v1/jobs/{id}/events") as stream:
         assert re.match(r'event: job\ndata: {"id": "[^\n]+"state": "queued"', stream.message())
+
+
+@pytest.mark.parametrize("address", ["/jobs/{}/events", "/api/v1/jobs/{}/events"])
+def test_a_stream_is_read_for_its_caller(site: Site, monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    readers: list[Caller | None] = []
+    arguments = job_documents.arguments
+
+    def noted(job: Any) -> Any:
+        readers.append(caller.current())
+        return arguments(job)
+
+    monkeypatch.setattr(job_documents, "arguments", noted)
+    id = site.program().submit("add", 1, 2)
+    with Stream(site.browser(Role.VIEWER, ["add"]), address.format(id)) as stream:
+        readers.clear()
+        stream.message()
+        assert {reader and reader.actors for reader in readers} == {("add",)}
+        assert caller.current() is None, "the thread may serve others meanwhile"
 
 
 def test_the_forms_in_a_streamed_page_can_be_submitted(site: Site) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy import update
 from src.jobs import State
 from src.jobs.control import workflows
 from src.jobs.core.models import Job
+from src.operations.people import caller
 from src.operations.people.roles import Role
 from src.sql.clock import now
 from src.sql.database import read
@@ -181,6 +182,17 @@ def test_a_stream_tells_each_change_and_the_end(site: Site, monkeypatch: pytest.
         assert re.match(r'event: workflow\ndata: {"id": "', stream.message())
         stream.rest()
     eventually(lambda: workflow_stream._room.open == 0, what="every stream gives its room back")
+
+
+def test_a_stream_is_read_for_its_caller(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workflow_stream, "LOOK_INTERVAL_S", 0.02)
+    readers: list[Any] = []
+    monkeypatch.setattr(workflow_stream, "_look", lambda id: readers.append(caller.current()))
+    id = _submitted(site.program(), {"chain": [{"actor": "add", "args": [1, 2]}]})["id"]
+    monkeypatch.setattr(workflow_stream, "HEARTBEAT_S", 0.1)
+    with Stream(site.browser(Role.VIEWER, ["add"]), f"/workflows/{id}/events") as stream:
+        stream.message()
+    assert {reader and reader.actors for reader in readers} == {("add",)}
 
 
 def test_a_client_polls_when_all_streams_are_taken(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 from uuid import UUID, uuid4
 
-from flask import Blueprint, flash, redirect, render_template, request, stream_with_context, url_for
+from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask import Response as FlaskResponse
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
@@ -27,7 +27,7 @@ from ....operations.people import permissions
 from ....operations.people.caller import Caller
 from ....operations.people.roles import Role
 from ....sql import database
-from ...auth import allow, visitor
+from ...auth import allow, streamed, visitor
 from ...forms.batch_sheet import MAX_BYTES, MAX_ROWS, OWN, Sheet, UnreadableSheet
 from ...forms.job_form import KEY
 
@@ -122,7 +122,7 @@ def rows(id: str) -> FlaskResponse:
                 yield [*(outcome.row.cells[index] for index in kept), *_ending(outcome)]
 
     name = batch.name.removesuffix(".csv").replace('"', "")
-    return _file(stream_with_context(spreadsheets.write(lines(), Dialect(**batch.dialect or {}))), f"{name} results.csv")
+    return _file(streamed(spreadsheets.write(lines(), Dialect(**batch.dialect or {}))), f"{name} results.csv")
 
 
 @blueprint.post("/batches/<id>/submit")
