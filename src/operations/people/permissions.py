@@ -18,15 +18,21 @@ from difflib import get_close_matches
 from ... import ACTOR_MODULES, actors
 from ...broker.core.topology import dead_letter_queue, queues_of
 from ...broker.recover.management import Overview
-from ...jobs.control.reach import Reach
+from ...jobs.control.reach import ACT_ON_JOBS, Reach
 from ...jobs.core.errors import UnknownActor
 from ...jobs.search import Query
 from ...jobs.submit import defaults
+from ...jobs.workflows.canvas import CALL_EACH
 from . import caller
 from .roles import Patterns, Role
 
 #: stands for the name of an actor that the caller may not see
 MASKED = "••••••"
+#: actors whose jobs tell of any actor: hidden from callers with a limit
+_BULK = frozenset({CALL_EACH, ACT_ON_JOBS})
+#: reports on every actor: hidden from callers from whom an actor's `view_role` hides one
+_REPORTS = frozenset({"daily_operations", "weekly_operations"})
+OF_ANY_ACTOR = _BULK | _REPORTS
 #: query fields whose values name no actor or queue
 _HARMLESS = frozenset({"state", "is", "created", "started", "finished", "attempts", "source", "priority"})
 #: an actor name, or a prefix followed by a star
@@ -63,8 +69,9 @@ class Sight:
         return {actor.queue_name for name, actor in actors.broker.actors.items() if self.takes(name)}
 
     def own_queues(self) -> set[str]:
-        """The queues of these actors and of no others."""
-        return self.queues() - {actor.queue_name for name, actor in actors.broker.actors.items() if not self.takes(name)}
+        """The queues of these actors and of no others; the jobs that tell of any actor hide no queue."""
+        others = actors.broker.actors.keys() - OF_ANY_ACTOR
+        return self.queues() - {actors.broker.actors[name].queue_name for name in others if not self.takes(name)}
 
     def takes_query(self, query: Query) -> bool:
         """True if a query names permitted actors only, and no field that could name another one."""
@@ -91,7 +98,9 @@ def in_force() -> Sight | None:
     if by is None:
         return None
     hidden = frozenset(name for name, each in defaults.guarded().items() if each.view_role and not by.role.includes(Role(each.view_role)))
-    return None if by.actors is None and not hidden else Sight(by.actors, hidden)
+    if by.actors is None and not hidden:
+        return None
+    return Sight(by.actors, hidden | (OF_ANY_ACTOR if hidden else _BULK))
 
 
 def known(name: str | None) -> str | None:

@@ -12,6 +12,7 @@ from ...actors.publishing import declared
 from ...operations.format.document_fields import Instant, Next
 from ...operations.format.instants import write_instant
 from ...operations.format.list_filters import After, read_filter
+from ...operations.people import permissions
 from ...operations.people.roles import Role
 from ...reports import archive
 from ...reports.archive import Report, UnknownReport
@@ -72,7 +73,9 @@ def list_reports() -> Answer[Shelves]:
     """List the reports, each with its newest issue."""
     with database.read() as session:
         shelves = archive.shelves(session)
-    listed: dict[str, Shelf] = {name: {"name": name, "issues": 0, "newest": None} for name in declared()}
+    limited = permissions.in_force()
+    names = [name for name in declared() if permissions.fits(limited, name)]
+    listed: dict[str, Shelf] = {name: {"name": name, "issues": 0, "newest": None} for name in names}
     for shelf in shelves:
         name = shelf.newest.name
         listed[name] = {"name": name, "issues": shelf.issues, "newest": _summary(shelf.newest)}

@@ -14,6 +14,7 @@ from dramatiq import Actor, Message
 from dramatiq.brokers.stub import StubBroker
 from sqlalchemy import update
 
+from src import actors
 from src.actors.arithmetic import add
 from src.broker.options.errors import InvalidOption
 from src.broker.options.submission import ROLES, SubmissionOptions
@@ -26,9 +27,11 @@ from src.jobs.core.models import Job
 from src.jobs.submit import defaults
 from src.jobs.workflows.canvas import CALL_EACH, Workflow, chain, chunks
 from src.operations.failures import dead_letter_requests
-from src.operations.people import caller
+from src.operations.people import caller, permissions
 from src.operations.people.caller import Caller, Forbidden
 from src.operations.people.roles import Role
+from src.reports import archive
+from src.reports.document import Document
 from src.schedules.rows.models import Schedule
 from src.sql.clock import now
 from src.sql.database import write
@@ -295,6 +298,45 @@ def test_a_hidden_actor_is_nowhere_to_be_found(site: Site, declare: Declare, rol
 
     assert site.program(Role.OPERATOR).get(f"/api/v1/jobs/{id}").status_code == 200
     assert site.browser(Role.OPERATOR).get("/actors/spill").status_code == 200
+
+
+def test_what_tells_of_every_actor_is_seen_by_those_who_may_see_every_actor(site: Site, declare: Declare) -> None:
+    chunk, before = stored(Workflow("w", chunks(spill, [77], 2)), CALL_EACH), in_pipeline(add.message(1, 2), spill.message(77))
+    admin = site.program(Role.ADMIN)
+    count = admin.get("/api/v1/jobs/many?verb=cancel&q=actor:spill").get_json()["count"]
+    order = admin.post("/api/v1/jobs/many", {"verb": "cancel", "q": "actor:spill", "count": count}).get_json()["id"]
+    workflow = admin.get(f"/api/v1/jobs/{chunk}").get_json()["workflow"]["id"]
+    with write() as session:
+        report = Document(title="Daily", summary="1 job of spill", period="today", made_at=now(), blocks=())
+        archive.keep(session, "daily_operations", "1", report, job_id=None, pdf=None, pdf_note=None, mail_id=None)
+    paths = [f"/api/v1/jobs/{chunk}", f"/api/v1/jobs/{order}", f"/api/v1/workflows/{workflow}", "/reports/daily_operations/1.txt"]
+    declare(view_role="admin")
+
+    for role, status in ((Role.OPERATOR, 404), (Role.ADMIN, 200)):
+        program = site.program(role)
+        assert {path: program.get(path).status_code for path in paths} == dict.fromkeys(paths, status), role
+        reports = {each["name"] for each in program.get("/api/v1/reports").get_json()["reports"]}
+        assert ("daily_operations" in reports, "users_report" in reports) == (role is Role.ADMIN, True)
+        assert ("spill" in site.browser(role).get(f"/jobs/{before}").text) == (role is Role.ADMIN)
+    assert {each["id"] for each in site.program(Role.OPERATOR).get("/api/v1/jobs").get_json()["jobs"]} == {before}
+    queues = {each["name"] for each in site.program(Role.OPERATOR).get("/api/v1/queues").get_json()["queues"]}
+    assert {"default", "upkeep", "reports"} <= queues
+
+    declare(view_role=None)
+    assert {site.program(Role.VIEWER).get(path).status_code for path in paths} == {200}
+
+
+def test_the_own_queues_of_a_caller_are_not_lost_to_the_jobs_that_tell_of_every_actor(declare: Declare) -> None:
+    declare(view_role="admin")
+    caller.become(Caller("ann", Role.OPERATOR, "user:ann"))
+    try:
+        limited = permissions.in_force()
+        assert limited is not None
+        assert set(permissions.OF_ANY_ACTOR) <= actors.broker.actors.keys()
+        assert {"default", "upkeep", "reports"} <= limited.own_queues()
+        assert "linger" not in limited.own_queues()
+    finally:
+        caller.become(None)
 
 
 def test_a_limit_to_some_actors_and_the_codes_word_hold_together(site: Site, declare: Declare) -> None:

@@ -9,24 +9,29 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 import dramatiq
 import pytest
 from sqlalchemy import insert, update
 
 from src import actors
+from src.actors.arithmetic import add
 from src.broker.recover import management
 from src.broker.recover.management import Overview, QueueNumbers
-from src.jobs import State
+from src.jobs import State, submit
 from src.jobs.alerts.models import Alert, AlertKind, AlertMute
 from src.jobs.core.models import Attempt, FailureGroup, Job, Worker
 from src.jobs.core.states import Outcome
 from src.jobs.limits import overrides
 from src.jobs.limits.models import BreakerState
 from src.jobs.submit import defaults
+from src.jobs.workflows.canvas import Workflow, chunks
 from src.operations.fleet.figures import fleet_metrics, history
 from src.operations.people.models import SavedView
 from src.operations.people.roles import Role
+from src.reports import archive
+from src.reports.document import Column, Document, Table
 from src.sql.clock import now
 from src.sql.database import write
 from tests.harness.site import Program, Site, Visit
@@ -36,6 +41,8 @@ PLANT = "zq7"
 ACTOR, QUEUE, SCHEDULE = f"{PLANT}_payroll", f"{PLANT}_queue", f"{PLANT} nightly"
 #: a queue that actors of both kinds share
 SHARED = "default"
+#: a report on every actor
+REPORT = "daily_operations"
 SECOND = timedelta(seconds=1)
 
 
@@ -127,6 +134,14 @@ def plant(site: Site, *, beside: str = "add") -> dict[str, str]:
             "steps": [{"name": "a", "actor": ACTOR}, {"name": "b", "actor": beside, "args": [1, 2] if beside == "add" else []}],
         },
     )
+    with write() as session:
+        Workflow(f"{PLANT} chunks", chunks(actors.broker.get_actor(ACTOR), [f"{PLANT}-1", f"{PLANT}-2"], 2)).submit(session)
+        table = Table(title="Actors", columns=(Column(name="Actor"),), rows=((ACTOR,),))
+        report = Document(title="Daily", summary=f"{PLANT} failed", period="today", made_at=present, blocks=(table,))
+        archive.keep(session, REPORT, "issue", report, job_id=None, pdf=None, pdf_note=None, mail_id=None)
+    many = {"verb": "cancel", "q": f"actor:{ACTOR} {PLANT}"}
+    count = admin.get(f"/api/v1/jobs/many?{urlencode(many)}").get_json()["count"]
+    assert admin.post("/api/v1/jobs/many", {**many, "count": count}).status_code == 202
     batch = browser.fill_in(f"/actors/{ACTOR}/rows", file=(io.BytesIO(f"who\n{PLANT}\n".encode()), f"{PLANT}.csv"))
     with write() as session:
         for name, query in (
@@ -152,7 +167,10 @@ def own(site: Site) -> dict[str, str]:
     told = {"name": "own", "actor": "add", "args": [1, 2], "cron": "0 3 * * *", "on_failure": ACTOR, "on_recovery": ACTOR}
     schedule = admin.post("/api/v1/schedules", told).get_json()
     workflow = admin.post("/api/v1/workflows", {"name": "own flow", "steps": [{"name": "b", "actor": "add", "args": [1, 2]}]}).get_json()
-    job = admin.submit("add", 1, 2)
+    follows = actors.broker.get_actor(ACTOR).message(PLANT).asdict()
+    options: Any = {"pipe_target": follows, "group_completion_uuid": "g", "group_completion_callbacks": [follows], "on_success": ACTOR}
+    with write() as session:
+        job = submit(session, add.message_with_options(args=(1, 2), **options)).id
     return {"job": job, "schedule": str(schedule["id"]), "workflow": workflow["id"]}
 
 
@@ -170,6 +188,8 @@ def addresses(site: Site, planted: dict[str, str], mine: dict[str, str]) -> list
             address = re.sub(r"<[^>]+>", "1", re.sub(r"<(?:string:)?\w+>", choice, path, count=1))
             has_twins = "<" not in path and not path.startswith("/api")
             found += [address, f"{address}?format=json", f"{address}?format=csv"] if has_twins else [address]
+    found += [f"/reports/{REPORT}/issue.{form}" for form in ("csv", "txt")]
+    found += [f"{begin}/reports/{REPORT}{rest}" for begin in ("", "/api/v1") for rest in ("", "/issue")] + ["/jobs?q=Daily"]
     queries = ["state:dead", "state:running", "is:stalled", "actor:", "queue:", "worker:"]
     found += (
         [f"/jobs?q={query}" for query in queries]

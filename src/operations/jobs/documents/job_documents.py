@@ -11,6 +11,7 @@ from typing_extensions import TypedDict
 from .... import console
 from ....actor_schema.signature import Signature
 from ....importing import lacks_actors
+from ....jobs.control import reach
 from ....jobs.control.waiting_reasons import LinkKind
 from ....jobs.core.errors import UnknownActor
 from ....jobs.core.models import Attempt, Job
@@ -19,6 +20,7 @@ from ....telemetry import tracing
 from ...format.document_fields import Args, Instant, Json, Kwargs, Next
 from ...format.instants import write_instant
 from ...format.json_documents import MASK, hidden
+from ...people import permissions
 from .. import actor_catalogue, option_bodies
 from .job_context import JobContext
 
@@ -211,6 +213,16 @@ def arguments(job: Called) -> tuple[Any, Any]:
         return job.args, job.kwargs
     positional = [MASK if name in signature.secrets else value for name, value in zip(names(job), job.args, strict=True)]
     return positional, {name: MASK if signature.hides(name) else value for name, value in job.kwargs.items()}
+
+
+def message_options(job: Job) -> dict[str, Any]:
+    """The options of its message; what follows it is masked if the caller may not see its actor."""
+    limited = permissions.in_force()
+    return {name: value if _is_seen(limited, name, value) else permissions.MASKED for name, value in (job.options or {}).items()}
+
+
+def _is_seen(limited: permissions.Sight | None, name: str, value: Any) -> bool:
+    return all(permissions.fits(limited, actor) for actor in reach.of_calls(reach.Call(None, (), {}, {name: value})).actors)
 
 
 def links(job: Job) -> list[tuple[str, str]]:

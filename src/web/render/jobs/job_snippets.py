@@ -165,7 +165,7 @@ def _worded(value: Any) -> Any:
 
 def _message(job: Job, args: Any, kwargs: Any) -> str:
     document = {
-        "queue_name": job.queue, "actor_name": job.actor, "args": args, "kwargs": kwargs, "options": {**(job.options or {}), "attempt": job.attempt},
+        "queue_name": job.queue, "actor_name": job.actor, "args": args, "kwargs": kwargs, "options": {**job_documents.message_options(job), "attempt": job.attempt},
         "message_id": job.id, "message_timestamp": int(job.created_at.timestamp() * 1000),
     }  # fmt: skip
     return json_documents.dump(document, indent=2)
