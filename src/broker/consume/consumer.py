@@ -36,7 +36,7 @@ from .work_queue import WorkQueue
 log = get_logger(__name__)
 
 #: messages RabbitMQ may deliver ahead while jobs are short
-DEEP_PREFETCH = 500
+DEEP_PREFETCH = 1_000
 #: seconds that a delivery may wait for room until this process stands aside for others
 STAND_ASIDE_S = 1.0
 #: seconds until the prefetch is reduced again; it is increased at once when jobs are known to be short
