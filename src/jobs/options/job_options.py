@@ -75,7 +75,7 @@ class JobOptions:
     ] = None
     expires_at: Annotated[
         datetime | None,
-        JobOption(Until(), "Not after", "The job expires if it has not started by then.", name="expires", places=_CHANGEABLE, shown=False),
+        JobOption(Until(), "Expires", "The job expires if it has not started by then.", name="expires", places=_CHANGEABLE, shown=False),
     ] = None
     priority: Annotated[
         int | None,

@@ -89,7 +89,7 @@ def _named(name: str, present: datetime, parameters: dict[str, str]) -> TimeRang
 
 def _between(begin: str, end: str, present: datetime, zone: str) -> TimeRange:
     if not begin:
-        raise JobsError("Give the begin of the range, too: from=2030-12-31T18:00.", field="from")
+        raise JobsError("Give the start of the range, too: from=2030-12-31T18:00.", field="from")
     since, until = _instant(begin, zone, "from"), _instant(end, zone, "until") if end else present
     if since >= until:
         raise JobsError("The range is empty: `from` must be before `until`.", field="from")

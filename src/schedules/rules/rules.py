@@ -46,7 +46,8 @@ class Rule:
         found: dict[str, str] = {}
         given = [name for name, value in (("cron", self.cron), ("every", self.every_s), ("at", self.at)) if value is not None]
         if len(given) != 1:
-            found[given[0] if given else "cron"] = f"Give one of cron, every and at{', not ' + ' and '.join(given) if given else ''}."
+            rules = "only one of a cron expression, an interval and a date" if given else "a cron expression, an interval or a date"
+            found[given[0] if given else "cron"] = f"Enter {rules}."
         elif self.cron is not None:
             found |= _refusal(lambda: expressions.parse(self.cron or ""))
         found |= _refusal(lambda: zone_of(self.zone))

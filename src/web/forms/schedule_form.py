@@ -43,13 +43,18 @@ def _choices(words: type[StrEnum]) -> tuple[Choice, ...]:
 NAME = _field("name", "Name", required=True, attributes={"maxlength": 200})
 TIMES = (
     _field(
-        "cron", "Cron", hint="Minute, hour, day of month, month, day of week: 0 6 * * mon-fri, or @daily.", attributes={"class": "mono"}
+        "cron",
+        "Cron expression",
+        hint="Minute, hour, day of month, month, day of week: 0 6 * * mon-fri, or @daily.",
+        attributes={"class": "mono"},
     ),
-    _field("every", "Every", hint="30s, 5m, 1h30m. Counted from Not before, or from 1970 if that is empty."),
-    _field("at", "Once at", Kind.INSTANT, attributes=_OWN_ZONE),
-    _field("zone", "Time zone", hint="For cron and the times on this page.", attributes={"list": "zones", "autocomplete": "off"}),
-    _field("starts_at", "Not before", Kind.INSTANT, attributes=_OWN_ZONE),
-    _field("ends_at", "Not after", Kind.INSTANT, attributes=_OWN_ZONE),
+    _field("every", "Interval", hint="30s, 5m, 1h30m. Counted from the start, or from 1970 if that is empty."),
+    _field("at", "Date", Kind.INSTANT, attributes=_OWN_ZONE),
+    _field(
+        "zone", "Time zone", hint="For the cron expression and the times on this page.", attributes={"list": "zones", "autocomplete": "off"}
+    ),
+    _field("starts_at", "Start", Kind.INSTANT, attributes=_OWN_ZONE),
+    _field("ends_at", "End", Kind.INSTANT, attributes=_OWN_ZONE),
     _field("jitter", "Jitter", hint="Delays each tick by up to this much, e.g. 30s."),
 )
 POLICIES = (

@@ -38,7 +38,7 @@ def test_D6_a_schedule_is_created_and_edited_in_the_browser_with_a_live_preview(
     page.get_by_role("link", name="Edit").click()
     expect(page.get_by_label("X", exact=True)).to_have_value("16")
     page.get_by_label("Cron").fill("")
-    page.get_by_label("Every").fill("30s")
+    page.get_by_label("Interval").fill("30s")
     expect(preview).to_contain_text("Every 30 seconds")
     page.get_by_role("button", name="Save").click()
     expect(page.locator("p.words")).to_have_text("Every 30 seconds")

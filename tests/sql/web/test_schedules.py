@@ -126,6 +126,22 @@ def test_a_wrong_form_names_every_field_and_keeps_what_was_typed(site: Site) -> 
     assert 'value="70 * * * *"' in answer.text
 
 
+@pytest.mark.parametrize(
+    ("rules", "problem"),
+    [
+        ({"cron": ""}, "Enter a cron expression, an interval or a date."),
+        ({"every": "1h"}, "Enter only one of a cron expression, an interval and a date."),
+    ],
+)
+def test_the_form_has_one_set_of_names_for_the_rules(site: Site, rules: dict[str, str], problem: str) -> None:
+    answer = fill_in(site.browser(), "/schedules/new?actor=add", x="1", y="2", **times(**rules))
+
+    text = in_words(answer.text)
+    assert f"Cron expression: {problem}" in text
+    for field, label in (("cron", "Cron expression"), ("every", "Interval"), ("at", "Date"), ("starts_at", "Start"), ("ends_at", "End")):
+        assert f'<label for="field-schedule-{field}">{label} <' in answer.text
+
+
 def test_preview_shows_what_the_form_would_do_and_keeps_nothing(site: Site) -> None:
     visit = site.browser()
 

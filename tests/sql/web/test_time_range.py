@@ -89,7 +89,7 @@ def test_an_empty_list_of_errors_says_that_it_is_of_a_range(browser: Visit) -> N
     [
         ("range=3y", "Unknown range 3y. Choose one of 15m, 1h, 6h, 24h, 7d, 30d"),
         ("from=yesterday", "`from` must be a time such as 2030-12-31T18:00"),
-        ("until=2026-11-01T10:00", "Give the begin of the range"),
+        ("until=2026-11-01T10:00", "Give the start of the range"),
         ("from=2026-11-02T10:00&until=2026-11-01T10:00", "`from` must be before `until`"),
         ("from=1990-11-02T10:00", "at most 400 days"),
     ],

@@ -30,7 +30,7 @@ UsageQuery = TypedDict(
     {
         "by": Annotated[str, Field(json_schema_extra={"enum": list(By)}, description="actor by default")],
         "range": Annotated[str, Field(json_schema_extra={"enum": [*time_ranges.RANGES]}, description=f"up to now; {DEFAULT} by default")],
-        "from": Annotated[str, Field(description="begin of another range, a time with time zone")],
+        "from": Annotated[str, Field(description="start of another range, a time with time zone")],
         "until": Annotated[str, Field(description="its end; now by default")],
         "days": Annotated[int, Field(ge=1, le=MOST_DAYS, description="another way to say the range: days up to now")],
     },

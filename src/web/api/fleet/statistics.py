@@ -24,7 +24,7 @@ RangeFilter = TypedDict(
     "RangeFilter",
     {
         "range": Annotated[str, Field(json_schema_extra={"enum": [*time_ranges.RANGES]}, description="up to now; 1h by default")],
-        "from": Annotated[str, Field(description="begin of another range, a time with time zone")],
+        "from": Annotated[str, Field(description="start of another range, a time with time zone")],
         "until": Annotated[str, Field(description="its end; now by default")],
     },
     total=False,
