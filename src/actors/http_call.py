@@ -56,7 +56,12 @@ def call_http(
     url: Annotated[
         str,
         Field(
-            min_length=1, max_length=2000, title="URL", pattern=r"^https?://[^/?#@\\]+([/?#]|$)", description="without user and password"
+            min_length=1,
+            max_length=2000,
+            title="URL",
+            pattern=r"^https?://[^/?#@\\]+([/?#]|$)",
+            description="without user and password",
+            examples=["https://example.org/"],
         ),
     ],
     method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"] = "GET",

@@ -63,7 +63,7 @@ def run_now(session: Session, id: str) -> Job:
     if step is not None and steps.is_unreleased(session, step):
         raise NotAllowed(f"it {_find(session, id).reason}: a step runs when those before it have ended")
     stand_ins.refuse_early_start(session, id)
-    return _queue_again(session, id, [State.SCHEDULED, State.RETRYING], "only one that waits for its instant can be run now")
+    return _queue_again(session, id, [State.SCHEDULED, State.RETRYING], "only a scheduled or retrying one can be run now")
 
 
 def release(session: Session, id: str) -> Job:

@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 Document = dict[str, Any]
 
@@ -61,10 +62,16 @@ def groups(document: Document, *, url: str) -> list[Group]:
             found[each["tags"][0]].operations.append(
                 Operation(
                     each["operationId"], method.upper(), path, each["summary"], each.get("description", ""), each["security"][0]["token"][0], rows,
-                    _curl(document, method.upper(), url + path, body, () if body else files), [status for status in each["responses"] if status != "default"],
+                    _curl(document, method.upper(), url + path + _query(document, each["parameters"]), body, () if body else files), [status for status in each["responses"] if status != "default"],
                 )
             )  # fmt: skip
     return list(found.values())
+
+
+def _query(document: Document, parameters: Sequence[Document]) -> str:
+    """The query string of the required parameters."""
+    needed = {one["name"]: example(document, one["schema"]) for one in parameters if one["in"] == "query" and one.get("required")}
+    return f"?{urlencode(needed)}" if needed else ""
 
 
 def _parameter(parameter: Document) -> Row:
@@ -132,7 +139,7 @@ def _curl(document: Document, method: str, url: str, schema: Document | None, fi
     if schema is not None:
         line += f" --json {shlex.quote(json.dumps(example(document, schema)))}"
     line += "".join(f" -F {each.name}=@a.png" for each in files)
-    return f"{line} {shlex.quote(url) if '{' in url else url}"
+    return f"{line} {shlex.quote(url) if set(url) & set('{?') else url}"
 
 
 def example(document: Document, schema: Document) -> Any:

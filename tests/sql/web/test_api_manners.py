@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import html
+import json
+import re
+
 import pytest
 
 from src.jobs.limits.rates import Rate
@@ -124,7 +128,23 @@ def test_the_api_can_be_read_as_a_page_with_the_role_and_an_example_of_each_oper
     assert "Requires role admin. Responses: 200, 400, 401, 403, 404, 409, 413" in words  # an address with a number in it
     assert "-F file=@a.png http" in words
     assert "file required part file" in words
+    assert "Retry a dead, cancelled, expired or retrying job" in words
+    assert "Queue a scheduled or retrying job now" in words
+    assert "A repeated Idempotency-Key returns the same job or workflow, with" in words
     assert site.stranger().get("/api/docs").location.startswith("/sign-in")
+
+
+def test_the_examples_of_reads_and_submissions_work(site: Site) -> None:
+    program = site.program()
+    page = html.unescape(site.browser().get("/api/docs").text)
+    reads = re.findall(r"""curl -H "Authorization: Bearer \$TOKEN" '?http://[^/]+(/[^\s<{']+)'?</""", page)
+    calls = re.findall(r"--json '(.*)' http://[^/]+(/api/v1/actors/\w+/jobs)</", page)
+    assert "/api/v1/jobs/many?verb=retry" in reads
+    assert "/api/v1/actors/call_http/jobs" in dict(calls).values()
+    for path in set(reads) - {"/api/v1/events"}:
+        assert program.get(path).status_code == 200, path
+    for body, path in calls:
+        assert program.post(path, json.loads(body)).status_code == 202, (path, body)
 
 
 @pytest.mark.parametrize(

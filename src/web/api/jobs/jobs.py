@@ -33,9 +33,9 @@ api = Routes(Tag.JOBS)
 #: jobs of one bulk request: it is one transaction, and on SQLite other writers wait for it
 BULK_LIMIT = 10_000
 ACTIONS = {
-    "retry": "Retry a finished job",
+    "retry": "Retry a dead, cancelled, expired or retrying job",
     "cancel": "Cancel a job",
-    "run-now": "Queue a scheduled job now",
+    "run-now": "Queue a scheduled or retrying job now",
     "release": "Release a held job",
     "discard": "Discard a held job",
     "stack": "Write the stack trace of a running job into its log",

@@ -24,7 +24,10 @@ HEADERS: Document = {
     "RateLimit-Policy": {"description": "The limit: q requests in w seconds", "schema": {"type": "string"}},
     "Retry-After": {"description": "Seconds", "schema": {"type": "integer", "minimum": 0}},
     "Location": {"description": "URL of the created resource", "schema": {"type": "string"}},
-    "Idempotency-Replayed": {"description": "true if the key was used before and this is the earlier result", "schema": {"type": "string"}},
+    "Idempotency-Replayed": {
+        "description": "true if the key was used before: this is the earlier job or workflow",
+        "schema": {"type": "string"},
+    },
 }
 _SEGMENT: Document = {"type": "string", "minLength": 1, "pattern": "^[^/]+$"}
 

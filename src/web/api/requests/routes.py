@@ -70,7 +70,7 @@ class Header(NamedTuple):
 
 
 JSON = "application/json"
-KEY = Header("Idempotency-Key", "a repeated key returns the result of the first request", "^[!-~]*$", 200)
+KEY = Header("Idempotency-Key", "a repeated key returns the same job or workflow", "^[!-~]*$", 200)
 #: the response headers of a submission
 SUBMITTED = ("Location", "Idempotency-Replayed")
 
