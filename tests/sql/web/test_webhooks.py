@@ -11,6 +11,7 @@ pytestmark = pytest.mark.both_stores
 
 def test_a_webhook_is_created_on_the_page_pinged_and_deleted(site: Site) -> None:
     browser = site.browser()
+    assert '<a href="/alerts">alerts</a>' in browser.get("/admin/webhooks").text
     made = browser.fill_in("/admin/webhooks", url="https://example.org/hook", kind="job", actor="add", states="dead")
     assert "You will not see it again: whsec_" in in_words(made.text)
     [listed] = site.program().get("/api/v1/webhooks").get_json()["webhooks"]
