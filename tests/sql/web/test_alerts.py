@@ -138,6 +138,9 @@ def test_an_alert_is_muted_until_a_time_and_then_notifies_again(site: Site) -> N
     audited = [(each["action"], each["subject"]) for each in site.program().get("/api/v1/audit?kind=alert").get_json()["lines"]]
     assert ("alert.mute", backlog["id"]) in audited
     assert ("alert.unmute", late["id"]) in audited
+    audit = site.browser().get("/admin/audit?action=alert.mute").text
+    assert "alert= late subject= nightly until= " in in_words(audit)
+    assert f'until=</span><time datetime="{until.replace("Z", "+00:00")}"' in audit
 
 
 def _open(program: Program) -> dict[str, str]:

@@ -14,6 +14,7 @@ from werkzeug.test import TestResponse
 
 import tests.actors.web
 from src.actor_schema.signature import Signature
+from src.audit import queries
 from src.formats import spreadsheets
 from src.formats.spreadsheets import harmless
 from src.jobs.batches import batches
@@ -138,6 +139,8 @@ def test_a_file_uploaded_twice_by_a_double_click_is_one_draft_and_can_be_deleted
     [page] = pages
     assert press(visit, page, "discard").location == "/actors/add/rows"
     assert visit.get(page).status_code == 404
+    with read() as session:
+        assert {line.action for line in queries.page(session, queries.Wanted(action="batch.")).lines} == {"batch.discard", "batch.upload"}
 
 
 def test_a_result_file_is_uploaded_again_and_its_own_columns_are_ignored(visit: Visit) -> None:

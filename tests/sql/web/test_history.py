@@ -111,6 +111,6 @@ def test_a_bulk_action_is_one_row_of_the_audit(site: Site) -> None:
     found = [in_words(each) for each in page.split("<tbody>")[1].split("</tbody>")[0].split("<tr>")[1:]]
     assert len(found) == 3
     assert "2 jobs" in found[1]
-    assert "of the bulk action bulk-1" in found[2]
+    assert "part of bulk action bulk-1" in found[2]
     older = html.unescape(page.split('rel="next" href="')[1].split('"')[0])
     assert "303 jobs" in in_words(visit.get(older).text)

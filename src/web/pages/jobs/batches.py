@@ -71,7 +71,7 @@ def template(name: str) -> FlaskResponse:
 
 
 @blueprint.post("/actors/<name>/rows")
-@allow(Role.SUBMITTER, action="batch.read")
+@allow(Role.SUBMITTER, action="batch.upload")
 def read(name: str) -> Response | tuple[str, int]:
     """Parse and validate a file: redirect to its preview, or show why it cannot be read."""
     upload = request.files.get("file")
