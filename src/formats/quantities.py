@@ -21,16 +21,32 @@ def number(value: float, *, decimals: int = 0, separator: str = NARROW_SPACE) ->
 
 
 def span(value: timedelta | float) -> str:
-    """Format a duration (a number is seconds) in at most two units."""
+    """Format a duration (a number is seconds) in at most two units, rounded to the smaller one."""
     seconds = max(value.total_seconds() if isinstance(value, timedelta) else value, 0)
-    if seconds < 1:
-        return f"{seconds * 1000:.0f} ms"
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    whole = int(seconds)
-    if whole < 3_600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3_600} h {whole % 3_600 // 60} min" if whole < 86_400 else f"{whole // 86_400} d {whole % 86_400 // 3_600} h"
+    # Rounded before the unit is chosen: 59.96 seconds are a minute, not 60.0 s.
+    if (milliseconds := round(seconds * 1000)) < 1000:
+        return f"{milliseconds} ms"
+    if (tenths := round(seconds * 10)) < 600:
+        return f"{tenths / 10:g} s"
+    if (whole := round(seconds)) < 3_600:
+        return _two_units(whole, "min", "s", 60)
+    if (minutes := round(seconds / 60)) < 1_440:
+        return _two_units(minutes, "h", "min", 60)
+    return _two_units(round(seconds / 3_600), "d", "h", 24)
+
+
+def rate(per_s: float) -> str:
+    """Format a rate, per second, minute or hour."""
+    if not per_s:
+        return "0/s"
+    if per_s >= 1:
+        return f"{number(per_s)}/s" if per_s >= 10 else f"{per_s:.1f}/s"
+    return f"{per_s * 60:.1f}/min" if per_s * 60 >= 1 else f"{per_s * 3600:.1f}/h"
+
+
+def _two_units(amount: int, unit: str, smaller: str, size: int) -> str:
+    whole, rest = divmod(amount, size)
+    return f"{whole} {unit} {rest} {smaller}" if rest else f"{whole} {unit}"
 
 
 def parse_units(text: str) -> float | None:

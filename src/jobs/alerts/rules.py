@@ -11,7 +11,7 @@ from functools import partial
 from sqlalchemy import and_, func, or_, select, text
 from sqlalchemy.orm import Session
 
-from ...formats.quantities import number
+from ...formats.quantities import number, span
 from ...settings import get_settings
 from ...sql.clock import now
 from ..core.models import Heartbeat, Job, Worker
@@ -160,14 +160,18 @@ def in_words(length: timedelta) -> str:
     """Format a duration: 40 seconds, 34 minutes, 3 h 20 min, 2 days."""
     minutes = int(length.total_seconds() // 60)
     if minutes < 1:
-        return f"{int(length.total_seconds())} seconds"
+        return _units(int(length.total_seconds()), "second")
     if minutes < 100:
         return _minutes(minutes)
-    return f"{minutes // 60} h {minutes % 60} min" if minutes < 2880 else f"{minutes // 1440} days"
+    return span(minutes * 60) if minutes < 2880 else f"{minutes // 1440} days"
 
 
 def _minutes(number: float) -> str:
-    return "1 minute" if number == 1 else f"{number:g} minutes"
+    return _units(number, "minute")
+
+
+def _units(number: float, unit: str) -> str:
+    return f"{number:g} {unit}" if number == 1 else f"{number:g} {unit}s"
 
 
 def _number(value: int) -> str:

@@ -84,7 +84,13 @@ def parse(parameters: Mapping[str, str], present: datetime, zone: str, default: 
 
 def _named(name: str, present: datetime, parameters: dict[str, str]) -> TimeRange:
     length, step = RANGES[name]
-    return TimeRange(present - length, present, step, f"last {name[:-1]} {name[-1].replace('m', 'min')}", parameters, name)
+    return TimeRange(present - length, present, step, _label(name), parameters, name)
+
+
+def _label(name: str) -> str:
+    """Name a range in words: last hour, last 30 days."""
+    number, unit = int(name[:-1]), {"m": "minute", "h": "hour", "d": "day"}[name[-1]]
+    return f"last {unit}" if number == 1 else f"last {number} {unit}s"
 
 
 def _between(begin: str, end: str, present: datetime, zone: str) -> TimeRange:

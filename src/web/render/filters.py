@@ -11,7 +11,7 @@ from flask import Flask, g
 from markupsafe import Markup, escape
 
 from ... import ACTOR_MODULES, COMMAND, IS_CHECKOUT
-from ...formats.quantities import number, span
+from ...formats.quantities import number, rate, span
 from ...jobs import State
 from ...operations.arguments.field import every, takes_files
 from ...operations.format.json_documents import finite, printable
@@ -45,7 +45,7 @@ def init(app: Flask) -> None:
         span=span,
         number=number,
         bytes=size,
-        rate=timelines.rate,
+        rate=rate,
         about=timelines.about,
         sentence=sentence,
         json=pretty,

@@ -72,7 +72,7 @@ def test_five_numbers_lead_to_the_jobs_that_they_count(site: Site) -> None:
     ]  # fmt: skip
     for address, value, _ in found[:4]:
         assert len(re.findall(r'<th scope="row"><a href="/jobs/', visit.get(html.unescape(address)).text)) == int(value)
-    assert "1 in 24 h" in in_words(strip)
+    assert "1 in the last 24 hours" in in_words(strip)
     assert "oldest" in in_words(strip)
     assert "total succeeded 2, dead 1" in page
     assert visit.get("/?period=7d").status_code == 200

@@ -99,5 +99,5 @@ def test_a_wrong_range_is_explained_and_the_default_shown(browser: Visit, query:
     assert answer.status_code == 200
     problem = html.unescape(answer.text.split('class="error range-problem" role="alert">')[1].split("</p>")[0])
     assert message in problem
-    assert problem.endswith("Shown: last 1 h.")
+    assert problem.endswith("Shown: last hour.")
     assert "/queues" in _menu(answer.text)

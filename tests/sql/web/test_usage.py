@@ -31,7 +31,7 @@ def test_page_and_api_show_the_same_sums_and_only_those_of_permitted_actors(site
     assert (document["total"]["jobs"], document["total"]["memory_bytes"]) == (3, 5_000_000)
 
     browser = site.browser(Role.VIEWER)
-    assert "add 2 1.00 2.0 s" in in_words(browser.get("/usage").text)
+    assert "add 2 1.00 2 s" in in_words(browser.get("/usage").text)
     assert browser.get("/usage?format=json").get_json()["usage"] == document["usage"]
     assert browser.get("/usage?format=csv").text.splitlines()[1].startswith("add,2,2,2,2.0")
     moved = browser.get("/usage?by=day&days=1")

@@ -19,6 +19,11 @@ def test_times_without_a_zone_are_the_viewers() -> None:
     assert chosen.parameters == {"from": "2026-11-29T09:00:00Z", "until": "2026-11-29T10:30:00Z"}
 
 
+def test_a_named_range_is_in_words() -> None:
+    labels = [time_ranges.parse({"range": name}, _NOW, "UTC").label for name in time_ranges.RANGES]
+    assert labels == ["last 15 minutes", "last hour", "last 6 hours", "last 24 hours", "last 7 days", "last 30 days"]
+
+
 def test_the_default_range_is_not_chosen() -> None:
     assert not time_ranges.parse({}, _NOW, "UTC").is_chosen
     assert time_ranges.parse({"range": "24h"}, _NOW, "UTC").is_chosen

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from src.operations.jobs.documents.job_timeline import Period
-from src.web.render.graphics.timelines import MARKS, MOST_LANES, WIDTH, Axis, about, draw, rate
+from src.web.render.graphics.timelines import MARKS, MOST_LANES, WIDTH, Axis, about, draw
 
 START = datetime(2026, 3, 18, 11, 58, tzinfo=UTC)
 SECONDS = st.floats(0, 40_000_000, allow_nan=False)
@@ -40,6 +40,5 @@ def test_nothing_has_no_drawing() -> None:
     assert draw([]) is None
 
 
-def test_rates_and_estimates_have_few_digits() -> None:
-    assert [rate(each) for each in (1234.5, 2.25, 0.5, 0.001)] == ["1,234/s", "2.2/s", "30.0/min", "3.6/h"]
+def test_estimates_have_few_digits() -> None:
     assert [about(timedelta(seconds=each)) for each in (0.2, 27.3, 83, 3_700)] == ["1 s", "27 s", "1 min 20 s", "1 h 2 min"]

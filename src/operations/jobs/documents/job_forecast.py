@@ -11,7 +11,7 @@ from typing_extensions import TypedDict
 
 from .... import actors
 from ....broker.options.limits import policies_of
-from ....formats.quantities import number, span
+from ....formats.quantities import number
 from ....jobs.core.models import Job
 from ....jobs.core.states import State
 from ....jobs.forecasts.forecast import Forecaster
@@ -87,8 +87,3 @@ def place(document: ForecastDocument) -> str:
         if document["place"] == 1
         else f"place {number(document['place'])}{' or later' if document['place_is_least'] else ''} in line"
     )
-
-
-def in_words(seconds: float) -> str:
-    """Say a time from now; less than a second is now."""
-    return "now" if seconds < 1 else f"in {span(seconds)}"

@@ -173,7 +173,7 @@ def five(tally: Tally, queues: list[QueueCounts], dead_today: int, passed: Histo
         shown(State.RUNNING, ""),
         shown(State.QUEUED, "" if oldest is None else f"oldest {span(now() - oldest)}"),
         shown(State.RETRYING, ""),
-        shown(State.DEAD, f"{number(dead_today)} in 24 h"),
+        shown(State.DEAD, f"{number(dead_today)} in the last 24 hours"),
         Figure(done, rate, f"state:{done} finished:{passed.period.in_query}", f"success rate, {passed.period.label}", done),
     ]
 

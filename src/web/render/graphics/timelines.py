@@ -123,15 +123,8 @@ def words(kind: str) -> str:
     return {Wait.QUEUED: "waiting", Wait.DUE: "until it is due"}.get(kind, kind)  # type: ignore[call-overload, no-any-return]
 
 
-def rate(per_second: float) -> str:
-    """Format a rate, per second or per minute."""
-    if per_second >= 1:
-        return f"{per_second:,.0f}/s" if per_second >= 10 else f"{per_second:.1f}/s"
-    return f"{per_second * 60:.1f}/min" if per_second * 60 >= 1 else f"{per_second * 3600:.1f}/h"
-
-
 def about(left: timedelta) -> str:
     """Format an estimated duration without false precision: one or two digits count."""
     seconds = left.total_seconds()
     rounded = max(round(seconds), 1) if seconds < 60 else round(seconds / 10) * 10 if seconds < 600 else round(seconds / 60) * 60
-    return span(rounded).replace(".0 s", " s").removesuffix(" 0 s")
+    return span(rounded)
