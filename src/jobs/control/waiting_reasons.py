@@ -241,7 +241,7 @@ def _queued(session: Session, job: Job, broker: BrokerFacts) -> Iterator[Reason]
     elif not serving:
         quiet = sum(worker.wish is not None and job.queue in worker.queues for worker in fleet)
         stopping = f": {quiet} of them are quiet or stopping" if quiet else ""
-        yield Reason(f"no living worker takes from queue {job.queue}{stopping}", (*_WORKERS, queue))
+        yield Reason(f"no living worker consumes queue {job.queue}{stopping}", (*_WORKERS, queue))
     elif not any(job.actor in worker.actors for worker in serving):
         yield Reason(f"none of the {len(serving)} workers of queue {job.queue} has the actor {job.actor}", (*_WORKERS, queue))
     else:
@@ -249,7 +249,7 @@ def _queued(session: Session, job: Job, broker: BrokerFacts) -> Iterator[Reason]
 
 
 def _turn(session: Session, job: Job, broker: BrokerFacts, threads: int, busy: int) -> Iterator[Reason]:
-    """Yield the place of a job in a queue that workers serve."""
+    """Yield the place of a job in a queue that workers consume."""
     named = quote(job.queue)
     earlier = Job.published_at < job.published_at if job.published_at is not None else Job.seq < job.seq
     ahead = _count(session, job, Job.queue == job.queue, QUEUED, earlier)

@@ -1,4 +1,4 @@
-"""Clearing: when a backlog is gone at given threads, limits and pauses. Pure: no SQL, no clock; seconds from the present.
+"""Clearing: when a backlog is drained at given threads, limits and pauses. Pure: no SQL, no clock; seconds from the present.
 
 Each bottleneck (the threads, a limit of the queue, the limits of an actor) has work that waits, work that arrives, and a speed. The
 slowest one decides.
@@ -43,7 +43,7 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Clearing:
-    """Seconds until a backlog is gone, by halves and by nine tenths of such cases; None: never, and `reason` says why."""
+    """Seconds until a backlog is drained, in half and in nine tenths of such cases; None: never, and `reason` says why."""
 
     waiting: int
     p50: float | None = None
@@ -53,14 +53,14 @@ class Clearing:
 
 
 def clear(load: Load, actor: str | None = None) -> Clearing:
-    """Compute when the load's backlog, or that of one of its actors, is gone."""
+    """Compute when the load's backlog, or that of one of its actors, is drained."""
     waiting = sum(flow.waiting for flow in load.flows if actor in (None, flow.actor))
     if not waiting:
         return Clearing(0, 0.0, 0.0)
     if load.paused_s is None:
         return Clearing(waiting, reason="paused until it is resumed")
     if not load.threads:
-        return Clearing(waiting, reason="no worker takes from this queue")
+        return Clearing(waiting, reason="no worker consumes this queue")
     slowest: tuple[float, float, str] | None = None
     for bottleneck in _bottlenecks(load, actor):
         net = bottleneck.per_s - bottleneck.arriving

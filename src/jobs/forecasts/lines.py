@@ -160,7 +160,7 @@ class Lines:
         if pause is not None and pause.until is None:
             return Standing(paused=True, unknown=f"{pause}, until it is resumed")
         if not self._fleet.threads[job.queue]:
-            return Standing(unknown=f"no living worker takes from queue {job.queue}")
+            return Standing(unknown=f"no living worker consumes queue {job.queue}")
         paused_s = 0.0 if pause is None or pause.until is None else (pause.until - self._present).total_seconds()
         try:
             return self._in_line(job, max(0.0, paused_s))

@@ -105,7 +105,7 @@ def test_too_few_jobs_a_pause_and_no_worker_make_it_unknown(
     with database.write() as session:
         overrides.resume(session, "queue", "default")
     time.forward(3_600)
-    assert of(database, id).unknown == "no living worker takes from queue default"
+    assert of(database, id).unknown == "no living worker consumes queue default"
 
 
 def test_a_declared_rate_limit_decides(database: Database, time: StillClock, worker: int, published: list[Envelope]) -> None:
@@ -168,7 +168,7 @@ def test_a_backlog_is_gone_in_half_the_time_with_twice_the_rate_or_threads(
     with database.read() as session:
         nobody = what_if(Forecaster(session, {}), "default", Change(workers=0)).changed
     assert nobody is not None
-    assert nobody.reason == "no worker takes from this queue"
+    assert nobody.reason == "no worker consumes this queue"
 
 
 def test_a_running_job_has_no_place_and_a_held_one_no_forecast(database: Database, time: StillClock, worker: int) -> None:

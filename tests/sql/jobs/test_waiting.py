@@ -183,11 +183,11 @@ def test_a_queued_job_names_workers_that_are_missing_quiet_busy_or_of_other_code
     other = hired(database, "web-1:1")
     with database.write() as session:
         session.execute(update(Worker).values(queues=["mail"]))
-    assert why(database, id) == ["no living worker takes from queue default"]
+    assert why(database, id) == ["no living worker consumes queue default"]
     quiet = hired(database, "web-1:2")
     with database.write() as session:
         worker_commands.ask(session, "web-1:2", WorkerCommand.QUIET, by="ada")
-    assert why(database, id) == ["no living worker takes from queue default: 1 of them are quiet or stopping"]
+    assert why(database, id) == ["no living worker consumes queue default: 1 of them are quiet or stopping"]
     with database.write() as session:
         worker_commands.ask(session, "web-1:2", None, by="ada")
         session.execute(update(Worker).where(Worker.id == quiet).values(actors=["mul"]))
