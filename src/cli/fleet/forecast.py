@@ -1,4 +1,4 @@
-"""forecast: when a queue's backlog is gone, now and after a change, at a terminal."""
+"""forecast: when a queue's backlog is drained, now and after a change, at a terminal."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ...formats.quantities import number, span
+from ...formats.quantities import number, rate, span
 from ...up.errors import UpError
 from ..shared.data_folder import data_option, join
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("queue")
 @click.option("--actor", help="Limits and backlog of this actor only.")
-@click.option("--workers", help="Worker processes that serve the queue.")
+@click.option("--workers", help="Worker processes that consume the queue.")
 @click.option("--threads", help="Their threads; instead of --workers.")
 @click.option("--rate", help="Rate limit: 10/s; none: no limit.")
 @click.option("--concurrency", help="Running jobs at once; none: no limit.")
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @data_option
 def forecast(*, queue: str, as_json: bool, data: Path | None, **change: str | None) -> None:
-    """Forecast when the backlog of QUEUE is gone, now and after a change. Changes nothing."""
+    """Forecast when the backlog of QUEUE is drained, now and after a change. Changes nothing."""
     join(data, needs_actors=False)
     from ... import actors
     from ...jobs import JobsError
@@ -49,16 +49,16 @@ def forecast(*, queue: str, as_json: bool, data: Path | None, **change: str | No
         return
     least = " or more" if found.is_partial else ""
     click.echo(
-        f"{number(found.present.waiting, separator=',')}{least} waiting, {found.arriving_per_s:.3g} jobs/s arrive, {found.threads} threads"
+        f"{number(found.present.waiting, separator=',')}{least} waiting, arrival rate {rate(found.arriving_per_s).replace('/', ' jobs/')}, {found.threads} thread{'' if found.threads == 1 else 's'}"
     )
-    click.echo(f"now     {_gone(found.present)}")
+    click.echo(f"now     {_drained(found.present)}")
     if found.changed is not None:
-        click.echo(f"change  {_gone(found.changed)}")
+        click.echo(f"change  {_drained(found.changed)}")
 
 
-def _gone(clearing: Clearing) -> str:
+def _drained(clearing: Clearing) -> str:
     if clearing.p50 is None or clearing.p90 is None:
-        return f"never gone: {clearing.reason}"
+        return f"never drained: {clearing.reason}"
     if not clearing.waiting:
-        return "nothing waits"
-    return f"gone in {span(clearing.p50)}, in 9 of 10 cases within {span(clearing.p90)}; decided by {clearing.bottleneck}"
+        return "no backlog"
+    return f"drained in {span(clearing.p50)} (90 %: within {span(clearing.p90)}); bottleneck: {clearing.bottleneck}"

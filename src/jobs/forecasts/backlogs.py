@@ -51,7 +51,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class WhatIf:
-    """When a backlog is gone now, and after a change."""
+    """When a backlog is drained now, and after a change."""
 
     present: Clearing
     changed: Clearing | None
@@ -62,7 +62,7 @@ class WhatIf:
 
 
 def what_if(forecaster: Forecaster, queue: str, change: Change) -> WhatIf:
-    """Compare when a queue's backlog, or that of one of its actors, is gone now and after a change."""
+    """Compare when a queue's backlog, or that of one of its actors, is drained now and after a change."""
     load, is_partial = load_of(forecaster, queue, arrivals=change.arrivals)
     changed = changed_load(forecaster, queue, load, change)
     arriving = math.fsum(flow.arriving_per_s for flow in load.flows if change.actor in (None, flow.actor))

@@ -29,7 +29,7 @@ class WhatIfQuery(TypedDict, total=False):
     """Query parameters of a change; what is left out stays as it is."""
 
     actor: Annotated[str, Field(description="limits and backlog of this actor only")]
-    workers: Annotated[int, Field(ge=0, le=MOST, description="worker processes that serve the queue")]
+    workers: Annotated[int, Field(ge=0, le=MOST, description="worker processes that consume the queue")]
     threads: Annotated[int, Field(ge=0, le=MOST, description="their threads; instead of workers")]
     rate: Annotated[str, Field(description="rate limit such as 10/s; none: no limit")]
     concurrency: Annotated[str, Field(description="running jobs at once; none: no limit")]
@@ -37,22 +37,22 @@ class WhatIfQuery(TypedDict, total=False):
 
 
 class ClearingDocument(TypedDict):
-    """When a backlog is gone."""
+    """When a backlog is drained."""
 
     cleared_p50: Annotated[Instant | None, Field(description="null: never, see `reason`")]
     cleared_p90: Instant | None
-    reason: Annotated[str | None, Field(description="why it is never gone")]
+    reason: Annotated[str | None, Field(description="why it is never drained")]
     bottleneck: Annotated[str | None, Field(description="what decides how long it takes")]
 
 
 class WhatIfDocument(TypedDict):
-    """A queue's backlog, when it is gone now, and when after the change."""
+    """A queue's backlog, when it is drained now, and when after the change."""
 
     queue: str
     actor: str | None
     waiting: int
     waiting_is_least: Annotated[bool, Field(description="more jobs wait than are counted")]
-    arriving_per_s: Annotated[float, Field(description="jobs submitted a second in the last minutes")]
+    arriving_per_s: Annotated[float, Field(description="arrival rate: jobs submitted per second in the last minutes")]
     threads: int
     changed_threads: float
     present: ClearingDocument

@@ -82,6 +82,13 @@ def test_control_characters_of_messages_do_not_reach_the_terminal(terminal: Term
     assert shown in terminal.run("jobs")
 
 
+def test_a_forecast_says_how_long_a_backlog_takes_or_why_it_stays(terminal: Terminal) -> None:
+    assert terminal.run("forecast", "default") == "0 waiting, arrival rate 0 jobs/s, 0 threads\nnow     no backlog"
+    terminal.run("submit", "add", "--x", "1", "--y", "2")
+    assert "now     never drained: no worker consumes this queue" in terminal.run("forecast", "default")
+    assert "change  drained in" in terminal.run("forecast", "default", "--threads", "4")
+
+
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [

@@ -21,7 +21,7 @@ from ..requests.routes import Routes, Tag
 @Routes(Tag.JOBS).get("/jobs/<id>/forecast", errors=(404, 409))
 @allow(Role.VIEWER)
 def forecast_job(id: str) -> Answer[ForecastDocument]:
-    """Forecast when a job starts and ends, from recent jobs, today's limits and the threads that serve its queue."""
+    """Forecast when a job starts and ends, from recent jobs, today's limits and the threads that consume its queue."""
     with database.read() as session:
         job = queries.find(session, id)
         if job is None:
@@ -32,7 +32,7 @@ def forecast_job(id: str) -> Answer[ForecastDocument]:
 @Routes(Tag.FLEET).get("/queues/<name>/forecast", query=WhatIfQuery, errors=(404, 422))
 @allow(Role.VIEWER)
 def forecast_queue(name: str) -> Answer[WhatIfDocument]:
-    """Forecast when a queue's backlog is gone, now and after a change of workers, limits or a pause. Changes nothing."""
+    """Forecast when a queue's backlog is drained, now and after a change of workers, limits or a pause. Changes nothing."""
     change = what_if_request.read_change(request.args)
     with database.read() as session:
         try:

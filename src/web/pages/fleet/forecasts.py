@@ -32,7 +32,7 @@ def job(id: str) -> str:
 @blueprint.get("/queues/<name>/forecast")
 @allow(Role.VIEWER)
 def queue(name: str) -> str | tuple[str, int]:
-    """When the backlog of a queue is gone, now and after a change."""
+    """When the backlog of a queue is drained, now and after a change."""
     problem, change = None, Change(request.args.get("actor") or None)
     try:
         change = what_if_request.read_change(request.args)
