@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import dramatiq
@@ -13,6 +14,8 @@ from ..mail import post
 
 #: characters of a subject
 SUBJECT_LENGTH = 200
+#: fields of the event that the mail gives, with their labels
+_FACTS = {"actor": "Actor", "scheduled_for": "Scheduled for", "job_id": "Job", "error": "Error"}
 
 
 @dramatiq.actor(queue_name="mail", transactional=True, max_retries=3)
@@ -27,9 +30,19 @@ def mail_schedule_news(what: dict[str, Any]) -> str:
         return "CALLBOARD_MAIL_ADMINS names no recipients"
     text = str(what.get("text") or what.get("event"))
     address = f"{get_settings().effective_public_url}/schedules/{what.get('schedule_id')}"
-    facts = [f"{name}: {what[name]}" for name in ("actor", "scheduled_for", "job_id", "error") if what.get(name)]
+    facts = [
+        f"{label}: {_utc(str(what[name])) if name == 'scheduled_for' else what[name]}" for name, label in _FACTS.items() if what.get(name)
+    ]
     subject = " ".join(text.split())[:SUBJECT_LENGTH]
     return post(
         current_job.session,
         Letter(to=admins, subject=subject, template="letter", context={"text": "\n\n".join([f"{text}.", *facts, address])}),
     )
+
+
+def _utc(text: str) -> str:
+    """Format the instant of an event for people; any other text stays as it is."""
+    try:
+        return f"{datetime.fromisoformat(text).astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    except (ValueError, OverflowError):
+        return text

@@ -53,6 +53,7 @@ def init(app: Flask) -> None:
         marked=tracebacks.marked,
         iso=lambda value: value.isoformat(),
     )
+    app.jinja_env.tests["instant"] = lambda value: isinstance(value, datetime)
     app.jinja_env.globals.update(
         command=COMMAND,
         is_checkout=IS_CHECKOUT,

@@ -18,7 +18,8 @@ NEWS: dict[str, Any] = {
     "schedule": "daily figures",
     "schedule_id": "0190",
     "actor": "daily_operations",
-    "scheduled_for": "2026-03-18T06:00:00Z",
+    "scheduled_for": "2026-03-18T07:00:00+01:00",
+    "job_id": "0198c0de",
     "error": "<b>ValueError</b>: no rows",
 }
 
@@ -34,7 +35,14 @@ def test_the_admins_get_a_letter_with_the_facts_and_the_schedules_address(databa
         assert [each.recipient for each in mail.deliveries] == ["ops@example.com"]
     assert letter.subject == NEWS["text"]
     assert letter.html
-    for fact in ("no success by 06:30", "actor: daily_operations", "2026-03-18T06:00:00Z", "/schedules/0190"):
+    for fact in (
+        "no success by 06:30",
+        "Actor: daily_operations",
+        "Scheduled for: 2026-03-18 06:00:00 UTC",
+        "Job: 0198c0de",
+        "Error: <b>ValueError",
+        "/schedules/0190",
+    ):
         assert fact in (letter.text or "")
     assert "<b>ValueError" not in (letter.html or "")
 

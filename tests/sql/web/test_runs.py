@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
+import re
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import insert, update
@@ -93,7 +94,7 @@ def test_two_runs_are_compared_value_by_value_with_their_versions_and_logs(site:
     bad = _run(site, 1, 3, state=State.DEAD, lines=("started 13", "fetched 0 rows", "no rows: giving up"))
     with write() as session:
         session.execute(update(Worker).where(Worker.version != "1.0").values(version="2.0", started_at=now() - timedelta(minutes=1)))
-        session.execute(update(Job).where(Job.id == bad).values(priority=9))
+        session.execute(update(Job).where(Job.id == bad).values(priority=9, keep_until=datetime(2089, 1, 1, 12, tzinfo=UTC)))
     found = program.get(f"/api/v1/jobs/{bad}/compare/{good}").get_json()
     rows = {row["name"]: (row["left"], row["right"], row["same"]) for row in found["rows"]}
     assert rows["x"] == (1, 1, True)
@@ -108,8 +109,13 @@ def test_two_runs_are_compared_value_by_value_with_their_versions_and_logs(site:
         ("-", "no rows: giving up"),
         ("+", "done in 3 s"),
     ]
+    assert rows["Submitted"][0].endswith("Z")
+    assert rows["Keep until"] == ("2089-01-01T12:00:00Z", None, False)
     page = in_words(site.browser().get(f"/jobs/{bad}/compare/{good}").text)
     assert "differs: y 3 2" in page
+    assert "differs: Keep until 01 Jan 2089 none" in page
+    table = page.partition("Timings")[2].partition("Log of the last attempts")[0]
+    assert re.search(r"Submitted \d\d:\d\d:\d\d \d\d:\d\d:\d\d ", table), table
     assert "− no rows: giving up" in page
 
 

@@ -48,7 +48,7 @@ class Section(StrEnum):
 
 
 class Row(NamedTuple):
-    """One compared value; `same` None: not compared, as both are secret, or an instant. Durations are in seconds."""
+    """One compared value; `same` None: not compared, as both are secret, or an instant. Durations are in seconds, times instants."""
 
     section: Section
     name: str
@@ -118,7 +118,10 @@ def document(found: Comparison) -> ComparisonDocument:
     return {
         "left": job_documents.summary(found.left),
         "right": job_documents.summary(found.right),
-        "rows": [{"section": row.section, "name": row.name, "left": row.left, "right": row.right, "same": row.same} for row in found.rows],
+        "rows": [
+            {"section": row.section, "name": row.name, "left": _plain(row.left), "right": _plain(row.right), "same": row.same}
+            for row in found.rows
+        ],
         "log": [{"mark": line.mark, "text": line.text} for line in found.log],
     }
 
@@ -144,7 +147,7 @@ def _steady(line: str) -> str:
 
 
 def _row(section: Section, name: str, left: Any, right: Any) -> Row:
-    same = same_json(left, right)  # unlike in Python, 1, 1.0 and true differ
+    same = same_json(_plain(left), _plain(right))  # unlike in Python, 1, 1.0 and true differ
     return Row(section, name, left, right, None if same and _hides(left) else same)
 
 
@@ -172,7 +175,7 @@ def _options(left: Job, right: Job) -> Iterator[Row]:
     yield _row(Section.OPTIONS, "Submitted by", left.submitted_by or left.source, right.submitted_by or right.source)
     for (option, mine), (_, theirs) in zip(option_bodies.shown(left), option_bodies.shown(right), strict=True):
         if (mine, theirs) != (None, None):
-            yield _row(Section.OPTIONS, option.label, _plain(mine), _plain(theirs))
+            yield _row(Section.OPTIONS, option.label, mine, theirs)
 
 
 def _plain(value: Any) -> Any:
@@ -180,7 +183,7 @@ def _plain(value: Any) -> Any:
 
 
 def _timings(left: Job, right: Job) -> Iterator[Row]:
-    yield Row(Section.TIMINGS, "Submitted", write_instant(left.created_at), write_instant(right.created_at), None)
+    yield Row(Section.TIMINGS, "Submitted", left.created_at, right.created_at, None)
     mine, theirs = _seconds(left), _seconds(right)
     for name, one in mine.items():
         yield Row(Section.TIMINGS, name, one, theirs[name], _is_alike(one, theirs[name]))
