@@ -35,7 +35,7 @@ class Refused(Exception):
 
 
 class AttachedFile(BaseModel):
-    """A file to attach to a mail."""
+    """A file to attach to an email."""
 
     filename: Annotated[str, Field(min_length=1, max_length=200)]
     content_type: str = "application/octet-stream"
@@ -70,16 +70,16 @@ def send_again(session: Session, mail_id: str, numbers: Collection[int] = (), *,
 
 @dramatiq.actor(queue_name="mail", transactional=True, max_retries=5, throws=(LetterError,), submit_role="operator")
 def send_mail(
-    to: Annotated[list[str], Field(min_length=1, title="To", description="Addresses, one a line.")],
+    to: Annotated[list[str], Field(min_length=1, title="To", description="Email addresses.")],
     subject: Annotated[str, Field(min_length=1, max_length=500)],
     template: str = "letter",
     context: Annotated[dict[str, Any] | None, Field(description="Values for the template; `letter` takes a text.")] = None,
     attachments: list[AttachedFile] | None = None,
 ) -> dict[str, str]:
-    """Send a mail.
+    """Send an email.
 
     The template is rendered here, once, as text and HTML. Delivery is a separate job, retried every ten minutes for two
-    days until the mail server accepts the mail.
+    days until the mail server accepts the email.
     """
     files = [Attachment(each.filename, each.content_type, each.content) for each in attachments or ()]
     letter = Letter(to=to, subject=subject, template=template, context=context or {}, attachments=files)
@@ -100,7 +100,7 @@ def _is_worth_another_try(failures: int, error: BaseException) -> bool:
     time_limit=900_000,
 )
 def deliver_mail(mail_id: str) -> str:
-    """Deliver a mail that was written.
+    """Deliver an email that was written.
 
     Goes to every recipient it has not reached yet. Each one reached is recorded at once, so that a retry leaves them
     out.

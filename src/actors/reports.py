@@ -43,7 +43,7 @@ TONES = {
 @report(periodic=cron("0 6 * * *"))
 def daily_operations(
     day: Annotated[
-        date | None, Field(description="Which day, in the console's time zone; if none is named, the last 24 hours and the one that runs.")
+        date | None, Field(description="A day in the console's time zone. Empty: the last 24 hours and the current one.")
     ] = None,
 ) -> Document:
     """Report the operations of a day.
@@ -56,9 +56,7 @@ def daily_operations(
 
 @report(periodic=cron("0 6 * * mon"))
 def weekly_operations(
-    first_day: Annotated[
-        date | None, Field(description="The first of seven days; if none is named, the last seven days and today.")
-    ] = None,
+    first_day: Annotated[date | None, Field(description="The first of seven days. Empty: the last seven days and today.")] = None,
 ) -> Document:
     """Report the operations of a week, compared with the week before."""
     today = now().astimezone(ZoneInfo(get_settings().timezone)).date()

@@ -91,11 +91,11 @@ def web_address(text: str) -> str:
 
 
 def public_address(text: str) -> str:
-    """An address that pages and mails show."""
+    """An address that pages and emails show."""
     right = "must be http://HOST:PORT or https://HOST"
     _reachable(text, ("http", "https"), right)
     if "@" in urlsplit(text).netloc or urlsplit(text).query:
-        raise ValueError(f"{right}, without user, password or query: mails show it")
+        raise ValueError(f"{right}, without user, password or query: emails show it")
     return text
 
 

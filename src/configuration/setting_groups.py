@@ -97,7 +97,7 @@ class MailSettings(BaseSettings):
     failure_mail_after: int = Field(
         3, ge=1, description="failed attempts of an error group after which it is mailed; a dead job is mailed at once"
     )
-    failure_mail_quiet: setting_checks.Minutes = Field(60, gt=0, description="minutes between two mails about the same error group")
+    failure_mail_quiet: setting_checks.Minutes = Field(60, gt=0, description="minutes between two emails about the same error group")
 
 
 class ProxySettings(BaseSettings):

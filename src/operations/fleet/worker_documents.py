@@ -43,7 +43,7 @@ class MemoryStep(TypedDict):
     """Memory of a worker process in one step."""
 
     at: Instant
-    memory_bytes: Annotated[int | None, Field(description="greatest sample of its resident memory, one a minute; null: none")]
+    memory_bytes: Annotated[int | None, Field(description="greatest sample of its resident memory, one per minute; null: none")]
     jobs_done: Annotated[int | None, Field(description="since the start of the process")]
 
 

@@ -129,6 +129,9 @@ def test_mail_is_for_operators(site: Site) -> None:
             assert browser.get(path).status_code == 403, path
         assert 'href="/mails"' not in browser.get("/").text
     assert 'href="/mails"' in site.browser(Role.OPERATOR).get("/").text
+    form = in_words(site.browser(Role.OPERATOR).get("/actors/send_mail").text)
+    assert "Send an email" in form
+    assert "Email addresses. One per line." in form
 
 
 @pytest.mark.both_stores
