@@ -29,7 +29,6 @@ _SENTENCES: dict[str, Callable[[Context], str]] = {
     "string_type": lambda _: "Enter text.",
     "string_too_short": lambda c: f"Enter at least {_count(c['min_length'], 'character')}.",
     "string_too_long": lambda c: f"Enter at most {_count(c['max_length'], 'character')}.",
-    "string_pattern_mismatch": lambda c: f"Enter text of the form {c['pattern']}",
     "too_short": lambda c: f"Give at least {_count(c['min_length'], 'item')}.",
     "too_long": lambda c: f"Give at most {_count(c['max_length'], 'item')}.",
     "greater_than_equal": lambda c: f"Enter {c['ge']} or more.",
@@ -109,7 +108,8 @@ def _part(schema: Mapping[str, Any], inner: Sequence[str | int]) -> Mapping[str,
     for part in inner:
         found = _part(schema, ()).get("items" if isinstance(part, int) else "additionalProperties")
         schema = found if isinstance(found, Mapping) else {}
-    return next((each for each in schema.get("anyOf", ()) if each.get("type") != "null"), schema)
+    own: Mapping[str, Any] = next((each for each in schema.get("anyOf", ()) if each.get("type") != "null"), {})
+    return {**schema, **own}  # the description of `str | None` stands beside both
 
 
 def _say(error: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
@@ -118,6 +118,8 @@ def _say(error: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
         return f"Enter a number from {schema['minimum']} to {schema['maximum']}."
     if schema.get("format") == NAIVE and kind.startswith("datetime_") and kind not in _SENTENCES:
         kind = "timezone_naive"
+    if kind == "string_pattern_mismatch":
+        return _expected_form(error["ctx"]["pattern"], schema)
     if kind in _SENTENCES:
         return _SENTENCES[kind](error.get("ctx", {}))
     for start, text in _STARTS.items():
@@ -125,6 +127,14 @@ def _say(error: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
             is_short = schema.get("format") == "duration" and "examples" in schema
             return text.replace(": ", f": {SHORT_DURATIONS}, ") if is_short else text
     return _sentence(str(error["msg"]).replace("Input should", "It should"))
+
+
+def _expected_form(pattern: str, schema: Mapping[str, Any]) -> str:
+    """Explain a pattern by the field's description and example; itself, if it has neither."""
+    description, examples = str(schema.get("description", "")).rstrip("."), schema.get("examples") or ()
+    if not description and not examples:
+        return f"Enter text of the form {pattern}"
+    return f"This does not have the expected form{f': {description}' if description else ''}{f', e.g. {examples[0]}' if examples else ''}."
 
 
 def _place(inner: Sequence[str | int]) -> str:

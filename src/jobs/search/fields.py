@@ -188,7 +188,7 @@ def _at(column: Any) -> Making:
 
 
 for _field in (
-    Field("state", "where it is on its path; failed: retrying or dead", "state:dead,held", "whose state is", _of_state, (*State, FAILED)),
+    Field("state", "the job's state; failed: retrying or dead", "state:dead,held", "whose state is", _of_state, (*State, FAILED)),
     Field("is", "stalled, cancelling, overdue or retried", "is:stalled", "that is", _of_flag, ("stalled", "cancelling", "overdue", "retried")),
     Field("actor", "the actor's name; * stands for anything", "actor:mail*", "whose actor is", _named(Job.actor)),
     Field("queue", "the queue's name", "queue:default", "whose queue is", _named(Job.queue)),
@@ -206,6 +206,6 @@ for _field in (
     Field("worker", "host:pid that runs it or ran an attempt", "worker:web1*", "whose worker is", _of_worker),
     Field("key", "its unique, fair-share or idempotency key", "key:customer-7*", "whose key is", _of_key),
     Field("workflow", "the workflow's name, or its id", "workflow:nightly", "of the workflow", _of_workflow),
-    Field("id", "its id, or how that begins", "id:0198c1f2", "whose id begins with", _of_id),
+    Field("id", "its id, or the beginning of it", "id:0198c1f2", "whose id begins with", _of_id),
 ):  # fmt: skip
     register(_field)

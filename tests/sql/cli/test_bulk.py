@@ -21,7 +21,7 @@ def test_the_number_is_said_before_anything_is_done(terminal: Terminal) -> None:
 
     assert terminal.run("bulk", "retry", "state:dead", "--dry-run") == ""
     assert "--count 2 or --yes" in terminal.run("bulk", "retry", "state:dead", code=1)
-    assert "now matches 2 jobs, not 3" in terminal.run("bulk", "retry", "state:dead", "--count", "3", code=1)
+    assert "2 jobs match now, not 3" in terminal.run("bulk", "retry", "state:dead", "--count", "3", code=1)
     assert "^" in terminal.run("bulk", "retry", "state:nonsense", "--yes", code=1)
     assert "Invalid value for '{retry|" in terminal.run("bulk", "delete", "", code=2)
     assert terminal.run("bulk", "discard", "state:dead", "--yes") == ""  # none of them is held: no job is needed

@@ -20,6 +20,9 @@ from src.actor_schema.type_hints import misdeclared
 from src.importing import complete_imports
 from src.jobs.core.errors import InvalidArguments
 
+#: a pattern that no reader understands at once
+ORDER = r"^[A-Z]-\d+$"
+
 
 class Colour(enum.Enum):
     RED = "red"
@@ -39,6 +42,22 @@ def _problems(function: Callable[..., Any], *args: Any, **kwargs: Any) -> dict[s
     with pytest.raises(InvalidArguments) as refused:
         _of(function).check(args, kwargs)
     return refused.value.errors
+
+
+def test_a_pattern_is_explained_by_the_fields_description_and_example() -> None:
+    def act(
+        bare: Annotated[str, Field(pattern=ORDER)] = "A-1",
+        described: Annotated[str | None, Field(pattern=ORDER, description="The number of an order.")] = None,
+        shown: Annotated[str, Field(pattern=ORDER, examples=["A-17"])] = "A-1",
+        both: Annotated[str, Field(pattern=ORDER, description="the number of an order", examples=["A-17"])] = "A-1",
+    ) -> None: ...
+
+    assert _problems(act, bare="x", described="x", shown="x", both="x") == {
+        "bare": f"Enter text of the form {ORDER}",
+        "described": "This does not have the expected form: The number of an order.",
+        "shown": "This does not have the expected form, e.g. A-17.",
+        "both": "This does not have the expected form: the number of an order, e.g. A-17.",
+    }
 
 
 def test_title_and_help_come_from_the_docstring() -> None:

@@ -68,12 +68,11 @@ def select(session: Session, verb: Verb, query: Query) -> Selection:
     return Selection(verb, query, taken, {state: number for state, number in counts.items() if state not in taken}, up_to)
 
 
-def check_count(found: Selection, count: int) -> None:
+def check_count(found: Selection, count: int, *, one: str = "job matches", many: str = "jobs match") -> None:
     """Raise CountDiffers unless the caller has seen this number."""
     if found.total != count:
-        raise CountDiffers(
-            f"The query now matches {found.total} jobs, not {count}. Check again, then send count {found.total}.", field="count"
-        )
+        cure = f" Check again, then send count {found.total}." if found.total else ""
+        raise CountDiffers(f"{found.total} {one if found.total == 1 else many} now, not {count}.{cure}", field="count")
 
 
 def start(

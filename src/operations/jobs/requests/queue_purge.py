@@ -36,9 +36,9 @@ def purge(session: Session, queue: str, *, count: int | None, by: Caller, source
     """
     found = bulk_request.select(session, Verb.CANCEL, search.parse(query(queue)))
     if count is not None:
-        bulk_request.check_count(found, count)
+        bulk_request.check_count(found, count, one="job is waiting", many="jobs are waiting")
     elif found.total > bulk.TYPED_ABOVE:
-        raise CountDiffers(f"{found.total} jobs wait in {queue}: send count {found.total} to cancel them all.", field="count")
+        raise CountDiffers(f"{found.total} jobs are waiting in {queue}: send count {found.total} to cancel them all.", field="count")
     audit.about("queue", queue, count=found.total)
     if not found.total:
         return None, 0
