@@ -133,7 +133,7 @@ def test_lost_workers_and_schedulers_are_changes(site: Site) -> None:
 
 
 def test_a_range_longer_than_lost_processes_are_kept_says_so(site: Site) -> None:
-    visit, words = site.browser(), "on record for a day."
+    visit, words = site.browser(), "kept for a day."
     hire(1, lost_at=now() - timedelta(days=2), expires_at=now() - timedelta(days=2))
     with write() as session:
         workers.forget_old(session)

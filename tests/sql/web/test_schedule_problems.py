@@ -39,7 +39,7 @@ def test_a_schedule_that_does_not_do_its_work_needs_attention(site: Site) -> Non
     id, visit = schedules.created(site.database, actor="add", cron="0 3 * * *", args=[1, 2]), site.browser(Role.VIEWER)
     assert "All clear." in in_words(visit.get("/").text)
     for values, words in (
-        ({"alerted_at": now() - timedelta(hours=1)}, "no success The schedule nightly has had no success by"),
+        ({"alerted_at": now() - timedelta(hours=1)}, "no success The schedule nightly did not succeed by"),
         ({"broken": "No actor named 'add'"}, "broken The schedule nightly is broken: No actor named 'add'."),
         (
             {"paused_at": now(), "due_at": None, "pause_reason": "paused by itself after 3 failures in a row"},

@@ -89,13 +89,13 @@ def test_the_page_and_the_api_tell_how_many_jobs_it_has_run_and_why_the_one_befo
     why = "1000 jobs (CALLBOARD_MAX_JOBS is 1000)"
     with write() as session:
         id = workers.register(session, name=NAME, host="h", pid=1, version="0", threads=1, queues=["default"], actors=[], recycled=why)
-        workers.heartbeat(session, id, busy=0, frontier={}, jobs_done=17)
+        workers.heartbeat(session, id, busy=0, frontier={}, jobs_done=17_000)
     viewer = site.browser(Role.VIEWER)
     page = in_words(viewer.get("/workers").text)
-    assert "jobs 17" in page
+    assert "jobs 17 000 since" in page
     assert f"Replaced a process that was recycled: {why}." in page
     [listed] = viewer.get("/api/v1/workers").get_json()["workers"]
-    assert (listed["jobs_done"], listed["recycled"]) == (17, why)
+    assert (listed["jobs_done"], listed["recycled"]) == (17_000, why)
 
 
 def test_how_busy_it_is_said_to_be_agrees_with_the_jobs_beside_it(site: Site) -> None:

@@ -256,6 +256,7 @@ def test_a_step_is_run_again_with_what_follows_it_by_page_and_api(site: Site) ->
     assert token is not None
     led = visit.client.post(f"/workflows/{id}/re-run", data={"csrf_token": token[1], "step": "d"}).location
     assert f"/workflows/{id}" in visit.get(led).text
+    assert "re-run of workflow" in in_words(visit.get(led).text)
     assert site.browser(Role.SUBMITTER).get(f"/workflows/{id}").text.count("Re-run from here") == 0
     assert site.program(Role.SUBMITTER).post(f"/api/v1/workflows/{id}/re-run", {"step": "a"}).status_code == 403
 
