@@ -6,6 +6,7 @@ import re
 from configparser import ConfigParser
 from pathlib import Path
 
+import src.actors
 import src.schedules
 from src.cli import VERBS
 from src.configuration.setting_sources import PREFIX
@@ -64,6 +65,12 @@ def test_every_field_of_a_query_is_in_the_docs_and_no_other() -> None:
     cells = [re.findall(r"`([a-z.A-Z]+)`", row[0]) for row in rows("reference/finding-jobs.md")]
 
     assert {name for names in cells for name in names} == {*FIELDS, "arg.NAME"}
+
+
+def test_every_option_of_an_actor_is_in_the_docs() -> None:
+    page = (DOCS / "reference" / "actor-options.md").read_text()
+
+    assert {option for option in src.actors.broker.actor_options if not re.search(rf"\b{option}\b", page)} == set()
 
 
 def test_every_thread_has_its_row_in_who_watches_what_with_a_test_and_an_answer_in_every_cell() -> None:
