@@ -120,7 +120,7 @@ def mute_error(*, id: str, how_long: str, data: Path | None) -> None:
 @data_option
 @click.pass_context
 def dead_letters(context: click.Context, /, *, name: str, data: Path | None) -> None:
-    """List the oldest dead letters of QUEUE; show, requeue or delete one by its KEY. ./run requeue QUEUE requeues all."""
+    """List the oldest dead letters of QUEUE; show, requeue or delete one by its KEY, or purge all. ./run requeue QUEUE requeues all."""
     context.obj = name
     if context.invoked_subcommand is not None:
         return

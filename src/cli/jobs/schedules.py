@@ -71,7 +71,7 @@ def schedules(*, data: Path | None) -> None:
 
 @click.group(cls=Suggesting)
 def schedule() -> None:
-    """One schedule: show, create, change, pause, resume, run-now, backfill, delete, preview."""
+    """One schedule: show, create, change, pause, resume, run-now, backfill, follow-code, delete, preview."""
 
 
 @schedule.command("show")

@@ -34,7 +34,7 @@ def workflows(*, limit: int, data: Path | None) -> None:
 
 @click.group(cls=Suggesting)
 def workflow() -> None:
-    """One workflow: submit, show, cancel, retry."""
+    """One workflow: submit, show, cancel, retry, re-run."""
 
 
 @workflow.command("submit")

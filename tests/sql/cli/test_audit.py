@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import re
 
 import click
 import pytest
@@ -25,6 +26,14 @@ def _verbs(group: click.Group, before: str = "") -> set[str]:
 
 def test_of_every_verb_it_is_said_whether_it_is_an_action() -> None:
     assert _verbs(cli) == set(ACTIONS)
+
+
+@pytest.mark.parametrize("name", ["workers", "alerts", "errors", "dead-letters", "workflow", "schedule"])
+def test_the_help_of_a_group_names_its_verbs(name: str) -> None:
+    group = cli.get_command(click.Context(cli), name)
+    assert isinstance(group, click.Group)
+
+    assert set(group.list_commands(click.Context(group))) - set(re.findall(r"[a-z-]+", group.help or "")) == set()
 
 
 @pytest.mark.long
