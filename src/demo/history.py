@@ -140,7 +140,7 @@ def _row(dice: random.Random, run: _Run, created: datetime, present: datetime) -
         "submitted_by": f"schedule {run.actor}" if is_tick else None,
         "attempt": len(attempts), "failures": int(is_dead), "crashes": 0, "cancel_requested": False, "created_at": created, "published_at": created,
         "started_at": attempts[-1]["started_at"], "finished_at": finished, "result": None if is_dead else run.result,
-        "error": run.error if is_dead else None, "reason": "CardDeclined is not retried" if is_dead else None,
+        "error": run.error if is_dead else None, "reason": "CardDeclined is not retried (throws)" if is_dead else None,
     }, attempts  # fmt: skip
 
 

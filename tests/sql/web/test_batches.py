@@ -133,6 +133,11 @@ def test_all_rows_are_submitted_or_none(visit: Visit, monkeypatch: pytest.Monkey
 def _small(x: int, y: bool) -> None: ...
 
 
+def test_the_page_says_which_files_it_reads(visit: Visit) -> None:
+    hint = in_words(visit.get("/actors/add/rows").text).partition("CSV file")[2]
+    assert "UTF-8 or UTF-16 with a header row; separated by commas, semicolons, tabs or bars." in hint
+
+
 def test_a_file_uploaded_twice_by_a_double_click_is_one_draft_and_can_be_deleted(visit: Visit) -> None:
     hidden = visit.hidden("/actors/add/rows")
     pages = {visit.client.post("/actors/add/rows", data={**hidden, "file": (io.BytesIO(b"x,y\n1,2"), "a.csv")}).location for _ in range(2)}
