@@ -10,8 +10,10 @@ import src.actors
 import src.schedules
 from src.cli import VERBS
 from src.configuration.setting_sources import PREFIX
+from src.jobs.alerts import mutes
 from src.jobs.core.states import MOVES, State
 from src.jobs.search.fields import FIELDS
+from src.schedules.ticks import backfill
 from src.settings import Settings
 from src.web.api.openapi import document as openapi_document
 from tests.harness import ROOT
@@ -71,6 +73,13 @@ def test_every_option_of_an_actor_is_in_the_docs() -> None:
     page = (DOCS / "reference" / "actor-options.md").read_text()
 
     assert {option for option in src.actors.broker.actor_options if not re.search(rf"\b{option}\b", page)} == set()
+
+
+def test_the_limits_of_a_backfill_and_of_a_mute_are_in_the_docs() -> None:
+    most = f"at most {backfill.MOST:,} at once, in a period of at most {10 * backfill.MOST:,} ticks"
+
+    assert most in (DOCS / "reference" / "schedules.md").read_text()
+    assert f"within {mutes.LONGEST.days} days" in (DOCS / "how-to" / "monitoring.md").read_text()
 
 
 def test_every_thread_has_its_row_in_who_watches_what_with_a_test_and_an_answer_in_every_cell() -> None:

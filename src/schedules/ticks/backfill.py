@@ -54,7 +54,7 @@ def backfill(session: Session, id: int, start: datetime, end: datetime, make: Ma
     has_job = set(session.execute(taken).scalars())
     wanted = [tick for tick in ticks if tick not in has_job]
     if len(wanted) > MOST:
-        raise JobsError(f"These are {len(wanted)} ticks; at most {MOST} are backfilled at once: choose a shorter stretch.", field="to")
+        raise JobsError(f"These are {len(wanted)} ticks; at most {MOST} are backfilled at once: choose a shorter period.", field="to")
     fired = [decide(session, schedule, Decision(tick, tick, True, Origin.BACKFILL, "backfilled"), make, by=by) for tick in wanted]
     broken = next((one.reason for one in fired if one is not None and one.job_id is None), None)
     if broken is not None:
@@ -74,5 +74,5 @@ def candidates(schedule: Schedule, start: datetime, end: datetime) -> list[datet
     for tick in schedule.draft.rule.between(start, last):
         found.append(tick)
         if len(found) > 10 * MOST:
-            raise JobsError(f"These are more than {10 * MOST} ticks: choose a shorter stretch.", field="to")
+            raise JobsError(f"These are more than {10 * MOST} ticks: choose a shorter period.", field="to")
     return found
