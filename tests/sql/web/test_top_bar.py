@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import re
+from datetime import timedelta
+from zoneinfo import ZoneInfo
+
 import pytest
+from sqlalchemy import update
 
 from src.jobs import State
+from src.jobs.core.models import Job
 from src.operations.people.roles import Role
 from src.settings import WrongSettings, get_settings
+from src.sql.clock import now
+from src.sql.database import write
 from tests.harness import jobs
 from tests.harness.site import Site
 
@@ -48,6 +56,17 @@ def test_a_browser_keeps_its_theme_and_its_time_zone(site: Site) -> None:
     assert "Times in Asia/Kathmandu." in page
     visit.fill_in("/jobs", action="/preferences", zone="")
     assert f"Times in {get_settings().timezone}." in visit.get("/jobs").text
+
+
+def test_the_axis_of_a_timeline_is_in_the_zone_of_the_page(site: Site) -> None:
+    visit, id = site.browser(Role.VIEWER, ["add"]), site.program().submit("add", 1, 2)
+    begun = now() - timedelta(minutes=4)
+    with write() as session:
+        session.execute(update(Job).where(Job.id == id).values(created_at=begun))
+    visit.fill_in("/jobs", action="/preferences", zone="Asia/Kathmandu")
+    axis = visit.get(f"/jobs/{id}").text.partition('class="axis"')[2].partition("</svg>")[0]
+    first = (begun + timedelta(minutes=1)).astimezone(ZoneInfo("Asia/Kathmandu"))
+    assert re.findall(r">(\d\d:\d\d)</text>", axis)[0] == f"{first:%H:%M}"
 
 
 def test_a_forged_cookie_is_ignored(site: Site) -> None:

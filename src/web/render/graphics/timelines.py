@@ -6,11 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
-from zoneinfo import ZoneInfo
 
 from ....formats.quantities import span
 from ....operations.jobs.documents.job_timeline import Period, Wait
-from ....settings import get_settings
+from ...http import cookies
 
 #: least visible width of a bar, and that of the axis, in percent: the rest is for the symbol behind the last bar
 LEAST, WIDTH = 0.4, 97.0
@@ -48,7 +47,7 @@ class Axis:
         step = next((each for each in _STEPS if seconds / each <= MARKS), None) or _DAY * max(1, -(-seconds // (_DAY * MARKS)))
         if self.end - self.begin < SHORT:
             return [(self.place(self.begin + timedelta(seconds=step * n)), f"+{step * n:g} s") for n in range(int(seconds / step) + 1)]
-        zone = ZoneInfo(get_settings().timezone)
+        zone = cookies.zone()
         offset = (self.begin.astimezone(zone).utcoffset() or timedelta()).total_seconds()
         first = -(-(self.begin.timestamp() + offset) // step) * step - offset
         instants = [datetime.fromtimestamp(first + step * n, UTC) for n in range(int((self.end.timestamp() - first) / step) + 1)]
