@@ -20,6 +20,11 @@ def number(value: float, *, decimals: int = 0, separator: str = NARROW_SPACE) ->
     return f"{value:,.{decimals}f}".replace(",", separator)
 
 
+def counted(value: float, noun: str, many: str = "", *, separator: str = NARROW_SPACE) -> str:
+    """Format a number with its noun: "1 job", "2 jobs". `many`: the plural, unless it is the noun with an s."""
+    return f"{number(value, separator=separator)} {noun if value == 1 else many or f'{noun}s'}"
+
+
 def span(value: timedelta | float) -> str:
     """Format a duration (a number is seconds) in at most two units, rounded to the smaller one."""
     seconds = max(value.total_seconds() if isinstance(value, timedelta) else value, 0)

@@ -9,6 +9,7 @@ from datetime import date, datetime, timedelta
 from functools import lru_cache
 from itertools import islice, takewhile
 
+from ...formats.quantities import counted
 from . import expressions, zones
 from .expressions import Expression
 from .rules import SECOND, Rule
@@ -59,7 +60,8 @@ def words(rule: Rule) -> str:
     if rule.cron is not None:
         said = expressions.parse(rule.cron).words
     elif rule.every_s is not None:
-        said = f"Every {period(rule.every_s)}{_since_1970(rule)}"
+        length = _period(rule.every_s)
+        said = f"Every {length.removeprefix('1 ') if length.count(' ') == 1 else length}{_since_1970(rule)}"
     else:
         assert rule.at is not None
         said = f"Once, on {_moment(rule, rule.at)}"
@@ -71,7 +73,7 @@ def words(rule: Rule) -> str:
     if rule.every_s is not None and bounded:
         parts[-1] += zone
     if rule.jitter_s:
-        parts.append(f"each up to {period(rule.jitter_s)} later")
+        parts.append(f"each delayed by up to {_period(rule.jitter_s)}")
     return ", ".join(parts)
 
 
@@ -82,16 +84,16 @@ def _since_1970(rule: Rule) -> str:
     return f"{f' on {rule.anchor:%A}' if rule.every_s % 604_800 == 0 else ''} at 00:00 UTC"
 
 
-def period(seconds: int) -> str:
-    """Format `90` as "1 minute 30 seconds", `60` as "minute"."""
+def _period(seconds: int) -> str:
+    """Format `90` as "1 minute 30 seconds"."""
     if seconds == 0:
         return "0 seconds"
     parts, rest = [], seconds
     for unit, length in _UNITS:
         number, rest = divmod(rest, length)
         if number:
-            parts.append(f"{number} {unit}{'s' if number > 1 else ''}")
-    return parts[0].removeprefix("1 ") if len(parts) == 1 else " ".join(parts)
+            parts.append(counted(number, unit))
+    return " ".join(parts)
 
 
 def upcoming(rule: Rule, after: datetime, number: int) -> list[Upcoming]:

@@ -72,7 +72,9 @@ def test_what_wraps_or_has_a_name_means_these_numbers(text: str, parts: str) -> 
         (Rule(cron="0 6 * * mon-fri", zone="Europe/Berlin"), "At 06:00 on Monday through Friday (Europe/Berlin)"),
         (Rule(cron="30 2 * * fri-sun"), "At 02:30 on Friday, Saturday, and Sunday (UTC)"),
         (Rule(every_s=30), "Every 30 seconds"),
-        (Rule(every_s=60, jitter_s=10), "Every minute, each up to 10 seconds later"),
+        (Rule(every_s=60, jitter_s=10), "Every minute, each delayed by up to 10 seconds"),
+        (Rule(every_s=3600, jitter_s=60), "Every hour, each delayed by up to 1 minute"),
+        (Rule(cron="0 6 * * *", jitter_s=1), "At 06:00 every day (UTC), each delayed by up to 1 second"),
         (Rule(every_s=5400), "Every 1 hour 30 minutes"),
     ],
 )
