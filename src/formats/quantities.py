@@ -61,6 +61,13 @@ def parse_units(text: str) -> float | None:
     return sum(float(amount) * _UNITS[unit] for amount, unit in _PART.findall(text))
 
 
+def spell_units(text: str) -> str:
+    """Return such a duration as pages write it: `1h30m` is "1 h 30 min"; any other text stays as it is."""
+    if not _DURATION.fullmatch(text):
+        return text
+    return " ".join(f"{amount} {'min' if unit == 'm' else unit}" for amount, unit in _PART.findall(text))
+
+
 def write_units(seconds: int) -> str:
     """Return the shortest text that `parse_units` reads: 90 seconds are "1m30s"."""
     parts, rest = [], seconds

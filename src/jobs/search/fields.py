@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, and_, case, literal, or_, select
@@ -23,7 +24,7 @@ from ..read.queries import NOT_SUCCEEDED
 from ..read.run_times import OF_ATTEMPTS
 from . import texts
 from .texts import Place
-from .values import duration, escaped, instants, like, microseconds, span, whole_number
+from .values import amount_in_words, duration, escaped, instants, like, microseconds, span, time_in_words, whole_number
 
 #: not a state: a job whose newest attempt failed waits for its retry or for an operator
 FAILED = "failed"
@@ -37,7 +38,7 @@ Making = Callable[[str, Place], ColumnElement[bool]]
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A search field. `says` is its phrase in a sentence: "whose queue is …"."""
+    """A search field. `says` is its phrase in a sentence, "whose queue is …", and `word` makes the end of that of a value."""
 
     name: str
     meaning: str
@@ -45,6 +46,7 @@ class Field:
     says: str
     make: Making
     choices: tuple[str, ...] = field(default=())
+    word: Callable[[str], str] = str
 
 
 FIELDS: dict[str, Field] = {}
@@ -189,20 +191,20 @@ def _at(column: Any) -> Making:
 
 for _field in (
     Field("state", "the job's state; failed: retrying or dead", "state:dead,held", "whose state is", _of_state, (*State, FAILED)),
-    Field("is", "stalled, cancelling, overdue or retried", "is:stalled", "that is", _of_flag, ("stalled", "cancelling", "overdue", "retried")),
+    Field("is", "stalled, cancelling, overdue or retried", "is:stalled", "that are", _of_flag, ("stalled", "cancelling", "overdue", "retried")),
     Field("actor", "the actor's name; * stands for anything", "actor:mail*", "whose actor is", _named(Job.actor)),
     Field("queue", "the queue's name", "queue:default", "whose queue is", _named(Job.queue)),
     Field("error", "an exception's type, a fingerprint, or words of the message", "error:TimeoutError", "whose error is", _of_error),
-    Field("created", "when it was submitted", "created:today", "submitted", _at(Job.created_at), ("1h", "24h", "today", "yesterday", "7d")),
-    Field("started", "when its newest attempt started", "started:>2h", "started", _at(Job.started_at), ("1h", "today")),
-    Field("finished", "when it ended", "finished:yesterday", "ended", _at(Job.finished_at), ("1h", "24h", "today", "yesterday")),
-    Field("due", "when it becomes due", "due:<2030-01-01", "due", _at(Job.due_at), ("today",)),
-    Field("duration", "how long its newest attempt took", "duration:>5s", "that took", _of_duration, (">1s", ">10s", ">1m", ">10m")),
-    Field("wait", "from its submission to its newest start", "wait:>1m", "that waited", _of_wait, (">1s", ">10s", ">1m")),
-    Field("attempt", "the number of its newest attempt", "attempt:>1", "whose attempt is", _numbered(Job.attempt), (">1", ">3")),
-    Field("priority", "0 to 9", "priority:9", "whose priority is", _numbered(Job.priority)),
-    Field("source", "what submitted it", "source:schedule", "submitted by way of", _of_source, tuple(Source)),
-    Field("user", "who submitted it", "user:alice", "submitted by", _named(Job.submitted_by)),
+    Field("created", "when it was submitted", "created:today", "that were submitted", _at(Job.created_at), ("1h", "24h", "today", "yesterday", "7d"), word=time_in_words),
+    Field("started", "when its newest attempt started", "started:>2h", "that started", _at(Job.started_at), ("1h", "today"), word=time_in_words),
+    Field("finished", "when it ended", "finished:yesterday", "that ended", _at(Job.finished_at), ("1h", "24h", "today", "yesterday"), word=time_in_words),
+    Field("due", "when it becomes due", "due:<2030-01-01", "that are due", _at(Job.due_at), ("today",), word=partial(time_in_words, may_come=True)),
+    Field("duration", "how long its newest attempt took", "duration:>5s", "that took", _of_duration, (">1s", ">10s", ">1m", ">10m"), word=amount_in_words),
+    Field("wait", "from its submission to its newest start", "wait:>1m", "that waited", _of_wait, (">1s", ">10s", ">1m"), word=amount_in_words),
+    Field("attempt", "the number of its newest attempt", "attempt:>1", "whose attempt is", _numbered(Job.attempt), (">1", ">3"), word=amount_in_words),
+    Field("priority", "0 to 9", "priority:9", "whose priority is", _numbered(Job.priority), word=amount_in_words),
+    Field("source", "what submitted it", "source:schedule", "whose source is", _of_source, tuple(Source)),
+    Field("user", "who submitted it", "user:alice", "that were submitted by", _named(Job.submitted_by)),
     Field("worker", "host:pid that runs it or ran an attempt", "worker:web1*", "whose worker is", _of_worker),
     Field("key", "its unique, fair-share or idempotency key", "key:customer-7*", "whose key is", _of_key),
     Field("workflow", "the workflow's name, or its id", "workflow:nightly", "of the workflow", _of_workflow),

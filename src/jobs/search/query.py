@@ -80,9 +80,11 @@ class Query:
         return " ".join([*([] if value is None else [f"{name}:{quote(value)}"]), *kept])
 
     def in_words(self) -> str:
-        """Return it as the end of a sentence: "jobs whose state is dead and whose queue is mail"."""
-        said = [_say(term) for term in self.terms]
-        return "all jobs" if not said else f"jobs {' and '.join(said)}"
+        """Return it as the end of a sentence: "jobs whose state is dead, except those whose queue is mail"."""
+        said = " and ".join(_say(term) for term in self.terms if not term.is_not)
+        denied = " and ".join(f"those {_say(term)}" for term in self.terms if term.is_not)
+        text = f"jobs {said}" if said else "all jobs"
+        return f"{text}{',' if said else ''} except {denied}" if denied else text
 
     def _created(self) -> list[Span[datetime]]:
         return [instants(term.values[0]) for term in self.terms if term.name == "created" and not term.is_not and len(term.values) == 1]
@@ -130,14 +132,15 @@ def _complaint(term: Term, value: str, why: str) -> str:
 
 
 def _say(term: Term) -> str:
-    values = " or ".join(value if value else '""' for value in term.values)
+    field = FIELDS.get(term.name)
+    values = " or ".join((field.word(value) if field else value) or '""' for value in term.values)
     if not term.name:
-        return f"{'without' if term.is_not else 'with'} “{values}” in id, actor or arguments"
-    if term.name.startswith(ARGUMENT):
-        return f"whose argument {term.name.removeprefix(ARGUMENT)} is {'not ' if term.is_not else ''}{values}"
+        return f"with “{values}” in id, actor or arguments"
+    if field is None:
+        return f"whose argument {term.name.removeprefix(ARGUMENT)} is {values}"
     if term.name == "state" and FAILED in term.values:
         values = values.replace(FAILED, "retrying or dead")
-    return f"{FIELDS[term.name].says} {'not ' if term.is_not else ''}{values}"
+    return f"{field.says} {values}"
 
 
 def _seq_at(place: Place, instant: datetime) -> tuple[int, int]:

@@ -11,13 +11,15 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import BigInteger, ColumnElement, and_, cast, func, true, type_coerce
 
-from ...formats.quantities import LONGEST, parse_units
+from ...formats.quantities import LONGEST, parse_units, spell_units
 from ...settings import get_settings
 from ...sql.clock import now
 
 T = TypeVar("T")
 
 _COMPARED = re.compile(r"(>=|<=|>|<)(.+)", re.DOTALL)
+_MORE = {">": "more than", ">=": "at least", "<": "less than", "<=": "at most"}
+_LATER = {">": "later than", ">=": "no earlier than", "<": "earlier than", "<=": "no later than"}
 #: earlier and later than any job
 FIRST, LAST = datetime(1970, 1, 2, tzinfo=UTC), datetime(9989, 12, 31, tzinfo=UTC)
 
@@ -96,6 +98,34 @@ def instants(text: str) -> Span[datetime]:
     if parse_units(text) is not None:
         return Span(low=begin)
     return Span(begin, end, has_high=end == begin)
+
+
+def amount_in_words(text: str) -> str:
+    """Describe a number or duration: `>5s` is "more than 5 s"."""
+    return _in_words(text, _MORE, spell_units, "{} to {}")
+
+
+def time_in_words(text: str, *, may_come: bool = False) -> str:
+    """Describe an instant: `24h` is "in the last 24 h", unless it may come: then the future belongs to it."""
+    if parse_units(text) is not None:
+        return _in_words(f">={text}", _LATER, _ago, "") if may_come else f"in the last {spell_units(text)}"
+    if _COMPARED.fullmatch(text) or ".." in text:
+        return _in_words(text, _LATER, _ago, "from {} to {}")
+    return text if not text[:1].isdigit() else f"at {text}" if "T" in text else f"on {text}"
+
+
+def _ago(text: str) -> str:
+    return text if parse_units(text) is None else f"{spell_units(text)} ago"
+
+
+def _in_words(text: str, signs: dict[str, str], say: Callable[[str], str], between: str) -> str:
+    compared = _COMPARED.fullmatch(text)
+    if compared:
+        return f"{signs[compared[1]]} {say(compared[2])}"
+    low, dots, high = text.partition("..")
+    if dots and low and high:
+        return between.format(say(low), say(high))
+    return f"{signs['>=' if low else '<=']} {say(low or high)}" if dots else say(text)
 
 
 def _instant(text: str) -> tuple[datetime, datetime]:

@@ -93,10 +93,42 @@ def test_a_query_in_words() -> None:
     said = parse('state:dead,held -actor:add created:today arg.total:5 "New York"').in_words()
 
     assert said == (
-        "jobs whose state is dead or held and whose actor is not add and submitted today and whose argument total is 5"
-        " and with “New York” in id, actor or arguments"
+        "jobs whose state is dead or held and that were submitted today and whose argument total is 5"
+        " and with “New York” in id, actor or arguments, except those whose actor is add"
     )
     assert parse("").in_words() == "all jobs"
+    assert parse("-actor:add -finished:24h").in_words() == "all jobs except those whose actor is add and those that ended in the last 24 h"
+    assert parse("is:overdue -is:retried").in_words() == "jobs that are overdue, except those that are retried"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("created:yesterday", "that were submitted yesterday"),
+        ("created:2026-11-01", "that were submitted on 2026-11-01"),
+        ("created:2026-11-01T10:00", "that were submitted at 2026-11-01T10:00"),
+        ("created:2026-11-01..2026-11-03", "that were submitted from 2026-11-01 to 2026-11-03"),
+        ("created:..2026-11-03", "that were submitted no later than 2026-11-03"),
+        ("started:>2h", "that started later than 2 h ago"),
+        ("started:>=2026-11-01", "that started no earlier than 2026-11-01"),
+        ("finished:1h30m", "that ended in the last 1 h 30 min"),
+        ("finished:<1d", "that ended earlier than 1 d ago"),
+        ("finished:2d..1d", "that ended from 2 d ago to 1 d ago"),
+        ("due:today", "that are due today"),
+        ("due:24h", "that are due no earlier than 24 h ago"),
+        ("duration:>5s", "that took more than 5 s"),
+        ("duration:<=1m30s", "that took at most 1 min 30 s"),
+        ("wait:250ms..5s", "that waited 250 ms to 5 s"),
+        ("wait:soon", "that waited soon"),
+        ("attempt:>1", "whose attempt is more than 1"),
+        ("attempt:2..", "whose attempt is at least 2"),
+        ("priority:9", "whose priority is 9"),
+        ("source:send", "whose source is send"),
+        ("user:alice", "that were submitted by alice"),
+    ],
+)
+def test_each_field_in_words(text: str, said: str) -> None:
+    assert parse(text).in_words() == f"jobs {said}"
 
 
 def test_chips_take_terms_out_and_facets_put_them_in() -> None:
