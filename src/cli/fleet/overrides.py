@@ -103,7 +103,7 @@ def breakers(*, data: Path | None) -> None:
 
         for each in override_requests.listed_breakers(session):
             state = "closed" if each.opened_at is None else f"open since {each.opened_at:%Y-%m-%d %H:%M:%S}Z"
-            click.echo(f"{each.actor}  {state}  {each.failures} of {each.limit or '?'} failures in a row")
+            click.echo(f"{each.actor}  {state}  {each.words}")
 
 
 @click.command("reset-breaker")

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
+from ...formats.quantities import counted
 from ...sql.clock import now
 from ...sql.statements import is_sqlite
 from ..core.models import UNDER_WAY, Attempt, Job
@@ -108,7 +109,7 @@ def _breaker(session: Session, job: Job) -> Iterator[Reason]:
     state = breakers.states(session, [job.actor]).get(job.actor) if job.actor else None
     if state is not None and state.opened_at is not None:
         probe = f"; next probe at {_instant(state.probe_at)}" if state.probe_at else ""
-        text = f"the circuit breaker of {job.actor} is open after {state.failures} failures in a row{probe}"
+        text = f"the circuit breaker of {job.actor} is open after {counted(state.failures, 'failure')} in a row{probe}"
         yield Reason(text, (Link(LinkKind.ACTOR, job.actor or ""), Link(LinkKind.JOBS, f"actor:{quote(job.actor or '')} state:failed")))
 
 

@@ -13,6 +13,7 @@ from operator import attrgetter
 
 from sqlalchemy.orm import Session
 
+from ...formats.quantities import counted
 from ...settings import get_settings
 from ...sql.clock import now
 from ...sql.columns import to_microseconds
@@ -180,7 +181,9 @@ class _Probes:
             candidate.is_probe = True
             return True
         failures, probe_at = self._open[actor]
-        reason = f"the circuit breaker of {actor} is open after {failures} failures in a row; next probe at {probe_at:%H:%M:%S} UTC"
+        reason = (
+            f"the circuit breaker of {actor} is open after {counted(failures, 'failure')} in a row; next probe at {probe_at:%H:%M:%S} UTC"
+        )
         candidate.wait(reason, due_us=to_microseconds(probe_at), waits_for=breakers.waits_for(actor))
         return False
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from ...formats.quantities import number
+from ...formats.quantities import counted, number
 from ...jobs.core.errors import JobsError
 from ...jobs.leases import workers
 from ...jobs.limits import breakers, overrides
@@ -60,6 +60,11 @@ class Breaker:
     failures: int = 0
     opened_at: datetime | None = None
     probe_at: datetime | None = None
+
+    @property
+    def words(self) -> str:
+        """Its failures, such as "1 failure in a row, opens at 5"."""
+        return f"{counted(self.failures, 'failure')} in a row{f', opens at {self.limit}' if self.limit else ''}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,8 +157,7 @@ def waiting(session: Session, pause: Pause, queues: Sequence[QueueCounts]) -> st
         return ""  # queued jobs of one actor have no index
     held_back = min(deferred, queries.MOST_COUNTED)
     held_back += sum(each.queued for each in queues if pause.scope == "all" or (pause.scope == "queue" and each.queue == pause.name))
-    more = "+" if deferred > queries.MOST_COUNTED else ""
-    return f"{number(held_back)}{more} job{'' if held_back == 1 else 's'} wait{'s' if held_back == 1 else ''}"
+    return f"{number(held_back)}+ jobs wait" if deferred > queries.MOST_COUNTED else counted(held_back, "job waits", "jobs wait")
 
 
 def listed_limits(session: Session) -> list[Limit]:
@@ -167,14 +171,14 @@ def listed_limits(session: Session) -> list[Limit]:
 
 def listed_breakers(session: Session) -> list[Breaker]:
     """List the circuit breakers, open ones first."""
-    counted = {row.actor: row for row in breakers.listed(session)}
+    failed = {row.actor: row for row in breakers.listed(session)}
     declared = {actor.actor_name: _declared_breaker(actor) for actor in actor_catalogue.everyone()}
     limits = {name: breaker.failures for name, breaker in declared.items() if breaker is not None}
     found = [
         Breaker(name, limits.get(name), row.failures, row.opened_at, row.probe_at)
-        if (row := counted.get(name))
+        if (row := failed.get(name))
         else Breaker(name, limits.get(name))
-        for name in sorted({*limits, *counted})
+        for name in sorted({*limits, *failed})
     ]
     return sorted(found, key=lambda breaker: breaker.opened_at is None)
 

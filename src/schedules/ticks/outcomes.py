@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import or_, select, text, update
 from sqlalchemy.orm import Session
 
+from ...formats.quantities import counted
 from ...jobs.core.errors import JobsError
 from ...jobs.core.guards import guarded
 from ...jobs.core.models import Job
@@ -171,7 +172,7 @@ def _follow(session: Session, schedule: Schedule, end: End, make: Maker) -> None
         text = f"{schedule.name} has failed: {end.error or end.state}"
         notify(session, schedule, Event.FAILED, schedule.on_failure, make, text=text, end=end)
         if schedule.pause_after is not None and schedule.failures >= schedule.pause_after and schedule.paused_at is None:
-            reason = f"paused by itself after {schedule.failures} failures in a row"
+            reason = f"paused by itself after {counted(schedule.failures, 'failure')} in a row"
             editing.stop(schedule, by=None, reason=reason)
             editing.note(session, schedule, "callboard", "paused", {"reason": [None, reason]})
             notify(session, schedule, Event.PAUSED, schedule.on_failure, make, text=f"{schedule.name} is {reason}", end=end)

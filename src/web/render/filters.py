@@ -11,7 +11,7 @@ from flask import Flask, g
 from markupsafe import Markup, escape
 
 from ... import ACTOR_MODULES, COMMAND, IS_CHECKOUT
-from ...formats.quantities import number, rate, span
+from ...formats.quantities import counted, number, rate, span
 from ...jobs import State
 from ...operations.arguments.field import every, takes_files
 from ...operations.format.json_documents import finite, printable
@@ -44,6 +44,7 @@ def init(app: Flask) -> None:
         short=short,
         span=span,
         number=number,
+        counted=counted,
         bytes=size,
         rate=rate,
         about=timelines.about,

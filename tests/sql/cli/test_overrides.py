@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from src.jobs.limits import breakers
 from tests.sql.cli.conftest import Terminal
 
 
@@ -23,6 +24,12 @@ def test_pauses_and_limits_are_set_listed_and_lifted(terminal: Terminal) -> None
     assert told_now.startswith("actor:add  rate_limit  none (from code), overridden: none")
     assert terminal.run("breakers") == ""
     assert terminal.run("reset-breaker", "add") == "add resumed; 0 waiting"
+
+
+def test_a_breaker_is_listed_with_its_failures(terminal: Terminal) -> None:
+    with terminal.database.write() as session:
+        breakers.note_failure(session, "add", limit=5, probe_every_s=60)
+    assert terminal.run("breakers") == "add  closed  1 failure in a row"
 
 
 def test_a_reason_of_a_pause_sends_no_commands_to_the_terminal(terminal: Terminal) -> None:

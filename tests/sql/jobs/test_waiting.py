@@ -102,7 +102,7 @@ def test_a_slot_a_rate_a_breaker_and_a_delay_have_a_sentence_each(database: Data
     with database.write() as session:
         breakers.note_failure(session, "call", limit=1, probe_every_s=60)
     assert why(database, submitted(database, actor="call").id)[0] == (
-        f"the circuit breaker of call is open after 1 failures in a row; next probe at {waiting_reasons._instant(time.now() + timedelta(minutes=1))}"
+        f"the circuit breaker of call is open after 1 failure in a row; next probe at {waiting_reasons._instant(time.now() + timedelta(minutes=1))}"
     )
 
 

@@ -80,6 +80,12 @@ def test_it_is_paused_by_itself_after_so_many_failures_and_says_so(database: Dat
     assert look(database, id).paused_at is None
 
 
+def test_a_schedule_that_the_first_failure_pauses_says_so(database: Database, time: StillClock, make: Maker) -> None:
+    id = created(database, pause_after=1)
+    tick(database, time, id, make, State.DEAD)
+    assert look(database, id).pause_reason == "paused by itself after 1 failure in a row"
+
+
 def test_a_notification_that_cannot_be_submitted_does_not_fail_the_caller(database: Database, time: StillClock, make: Maker) -> None:
     id = created(database, on_failure="sched_gone")
 

@@ -12,6 +12,7 @@ from src.actors import arithmetic
 from src.jobs.core.models import Job
 from src.jobs.leases import claims
 from src.jobs.limits import breakers, overrides
+from src.jobs.limits.breakers import CircuitBreaker
 from src.jobs.read import queries
 from src.operations.people.roles import Role
 from src.sql.clock import now
@@ -95,10 +96,20 @@ def test_an_open_breaker_is_shown_and_reset_by_hand(site: Site) -> None:
         session.execute(update(Job).where(Job.id == id).values(waits_for=breakers.waits_for("add")))
     [breaker] = [each for each in program.get("/api/v1/breakers").get_json()["breakers"] if each["actor"] == "add"]
     assert (breaker["actor"], breaker["open"], breaker["failures"]) == ("add", True, 3)
-    assert "circuit breaker of add is open" in in_words(visit.get("/").text)
+    assert "circuit breaker of add is open after 3 failures in a row" in in_words(visit.get("/").text)
+    assert all("3 failures in a row" in in_words(visit.get(path).text) for path in ("/queues", "/actors/add?tab=settings"))
     assert visit.fill_in("/actors/add?tab=settings", action="/controls/actor:add/reset").status_code == 303
     assert [each for each in program.get("/api/v1/breakers").get_json()["breakers"] if each["actor"] == "add"] == []
     assert "Circuit breaker closed; 1 job was waiting" in in_words(visit.get("/actors/add").text)
+
+
+def test_a_breaker_says_after_how_many_failures_it_opens(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(arithmetic.add.options, "circuit_breaker", CircuitBreaker(failures=5))
+    visit = site.browser(Role.OPERATOR)
+    with write() as session:
+        breakers.note_failure(session, "add", limit=5, probe_every_s=60)
+    for path in ("/queues", "/actors/add?tab=settings"):
+        assert "closed 1 failure in a row, opens at 5" in in_words(visit.get(path).text), path
 
 
 def test_a_queue_and_everything_are_paused_resumed_and_limited_from_their_pages(site: Site) -> None:
