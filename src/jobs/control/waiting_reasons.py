@@ -218,8 +218,8 @@ def _fair(session: Session, job: Job) -> Reason:
     ahead = _count(session, job, Job.waits_for == job.waits_for, Job.state == State.SCHEDULED, Job.seq < job.seq)
     mine, others = counts.get(job.fair_key, 0), sum(counts.values()) - counts.get(job.fair_key, 0)
     sentence = (
-        f"it waits for its fair share of queue {job.queue}: {mine} jobs of {job.fair_key} and {others} of others are under way, "
-        f"{ahead} of {job.fair_key} are ahead of it"
+        f"it waits for its fair share of queue {job.queue}: {counted(mine, 'job')} of {job.fair_key} and {others} of others are under way, "
+        f"{counted(ahead, f'of {job.fair_key} is', f'of {job.fair_key} are')} ahead of it"
     )
     same = f"queue:{quote(job.queue)} key:{quote(job.fair_key or '')} state:queued,running,scheduled"
     return Reason(sentence, (Link(LinkKind.JOBS, same), Link(LinkKind.QUEUE, job.queue)))
@@ -241,10 +241,10 @@ def _queued(session: Session, job: Job, broker: BrokerFacts) -> Iterator[Reason]
         yield Reason("no worker is alive", _WORKERS)
     elif not serving:
         quiet = sum(worker.wish is not None and job.queue in worker.queues for worker in fleet)
-        stopping = f": {quiet} of them are quiet or stopping" if quiet else ""
+        stopping = f": {counted(quiet, 'of them is', 'of them are')} quiet or stopping" if quiet else ""
         yield Reason(f"no living worker consumes queue {job.queue}{stopping}", (*_WORKERS, queue))
     elif not any(job.actor in worker.actors for worker in serving):
-        yield Reason(f"none of the {len(serving)} workers of queue {job.queue} has the actor {job.actor}", (*_WORKERS, queue))
+        yield Reason(f"no worker of queue {job.queue} has the actor {job.actor}", (*_WORKERS, queue))
     else:
         yield from _turn(session, job, broker, sum(worker.threads for worker in serving), sum(worker.busy for worker in serving))
 
@@ -256,12 +256,14 @@ def _turn(session: Session, job: Job, broker: BrokerFacts, threads: int, busy: i
     ahead = _count(session, job, Job.queue == job.queue, QUEUED, earlier)
     if busy >= threads:
         running = Link(LinkKind.JOBS, f"queue:{named} state:running")
-        yield Reason(f"all {threads} threads of the workers of queue {job.queue} are busy", (running, *_WORKERS))
+        text = f"the only thread of queue {job.queue} is busy" if threads == 1 else f"all {threads} threads of queue {job.queue} are busy"
+        yield Reason(text, (running, *_WORKERS))
     if ahead:
-        text = f"{ahead}{' or more' if ahead == COUNTED else ''} jobs of queue {job.queue} were queued before it"
+        more = "or more " if ahead == COUNTED else ""
+        text = f"{counted(ahead, f'job of queue {job.queue} was', f'{more}jobs of queue {job.queue} were')} queued before it"
         yield Reason(text, (Link(LinkKind.JOBS, f"queue:{named} state:queued"), Link(LinkKind.QUEUE, job.queue)))
     elif busy < threads and job.publish_at is None and not broker.away:
-        text = f"it is the next of queue {job.queue}, and {threads - busy} of {threads} threads are free"
+        text = f"it is the next of queue {job.queue}, and {counted(threads - busy, 'thread is', 'threads are')} free"
         yield Reason(text, (Link(LinkKind.QUEUE, job.queue),))
 
 

@@ -221,7 +221,8 @@ class _Slots:
             self._taken.update(key for key, _ in candidate.slot_keys)
             return True
         key, limit = full
-        candidate.wait(f"{limit} of {limit} slots of {key} are taken", due_us=self._again_us, waits_for=concurrency.waits_for(key))
+        taken = f"the only slot of {key} is taken" if limit == 1 else f"{limit} of {limit} slots of {key} are taken"
+        candidate.wait(taken, due_us=self._again_us, waits_for=concurrency.waits_for(key))
         return False
 
     def free(self, candidate: Candidate) -> None:

@@ -87,7 +87,7 @@ def test_a_slot_a_rate_a_breaker_and_a_delay_have_a_sentence_each(database: Data
     holder, waits, first, turn = (submitted(database, actor=actor).id for actor in ("add", "add", "slow", "slow"))
     for id in (holder, waits, first, turn):
         at_admission(id)
-    assert why(database, waits) == [f"1 of 1 slots of actor:add are taken, by {holder}"]
+    assert why(database, waits) == [f"the only slot of actor:add is taken, by {holder}"]
     [sentence] = why(database, turn)
     assert sentence.startswith("waits for its turn under the rate limit of actor slow, 1 per hour")
     slot = look(database, turn).due_at
@@ -175,6 +175,11 @@ def test_a_fair_share_says_how_many_are_under_way_and_ahead(database: Database) 
     assert why(database, last.id) == [
         "it waits for its fair share of queue default: 32 jobs of ada and 0 of others are under way, 7 of ada are ahead of it"
     ]
+    with database.write() as session:
+        session.execute(update(Job).where(Job.id.in_(ids[:31])).values(state=State.SUCCEEDED))
+    assert why(database, look(database, ids[33]).id) == [
+        "it waits for its fair share of queue default: 1 job of ada and 0 of others are under way, 1 of ada is ahead of it"
+    ]
 
 
 def test_a_queued_job_names_workers_that_are_missing_quiet_busy_or_of_other_code(database: Database, time: StillClock) -> None:
@@ -187,17 +192,17 @@ def test_a_queued_job_names_workers_that_are_missing_quiet_busy_or_of_other_code
     quiet = hired(database, "web-1:2")
     with database.write() as session:
         worker_commands.ask(session, "web-1:2", WorkerCommand.QUIET, by="ada")
-    assert why(database, id) == ["no living worker consumes queue default: 1 of them are quiet or stopping"]
+    assert why(database, id) == ["no living worker consumes queue default: 1 of them is quiet or stopping"]
     with database.write() as session:
         worker_commands.ask(session, "web-1:2", None, by="ada")
         session.execute(update(Worker).where(Worker.id == quiet).values(actors=["mul"]))
-    assert why(database, id) == ["none of the 1 workers of queue default has the actor add"]
+    assert why(database, id) == ["no worker of queue default has the actor add"]
     with database.write() as session:
         session.execute(update(Worker).where(Worker.id == quiet).values(actors=["add"], threads=1))
-    assert why(database, id) == ["it is the next of queue default, and 1 of 1 threads are free"]
+    assert why(database, id) == ["it is the next of queue default, and 1 thread is free"]
     claimed(database, quiet)
     published(database, submitted(database).id, seconds_ago=9)
-    assert why(database, id) == ["all 1 threads of the workers of queue default are busy", "1 jobs of queue default were queued before it"]
+    assert why(database, id) == ["the only thread of queue default is busy", "1 job of queue default was queued before it"]
     assert other != quiet
 
 
