@@ -11,6 +11,7 @@ from werkzeug.wrappers import Response
 
 from ... import actors
 from ...broker.options import periodic
+from ...formats.quantities import counted
 from ...jobs.core.errors import InvalidArguments, JobsError, NotAllowed
 from ...jobs.limits import overrides
 from ...jobs.limits.overrides import Pause
@@ -201,7 +202,7 @@ def _backfill(session: Any, schedule: Schedule) -> None:
     new = len(backfilled.job_ids)
     shared = f"; for {backfilled.shared} a job of their unique key stands" if backfilled.shared else ""
     had = f"; {backfilled.had_one} already had a job" if backfilled.had_one else ""
-    flash(f"{new} tick{'s' if new != 1 else ''} backfilled{shared}{had}.", "success")
+    flash(f"{counted(new, 'tick')} backfilled{shared}{had}.", "success")
 
 
 def _pause(session: Any, schedule: Schedule) -> Pause | None:

@@ -7,6 +7,7 @@ from flask import Response as FlaskResponse
 from flask_wtf.csrf import generate_csrf
 from werkzeug.wrappers import Response
 
+from ...formats.quantities import counted
 from ...jobs.control import workflow_reruns, workflows
 from ...jobs.control.workflows import Found
 from ...jobs.core.errors import JobsError, NotAllowed, UnknownJob
@@ -83,7 +84,7 @@ def act(id: str, action: str) -> Response:
     try:
         with database.write() as session:
             touched = workflows.cancel(session, id) if action == "cancel" else workflows.retry(session, id)
-        steps = f"{touched} step{'' if touched == 1 else 's'}"
+        steps = counted(touched, "step")
         flash(f"{steps} cancelled or stopping." if action == "cancel" else f"{steps} queued or waiting again.", "success")
     except NotAllowed as error:
         flash(f"Failed: {error}.", "error")

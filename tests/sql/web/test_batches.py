@@ -151,8 +151,16 @@ def test_a_file_uploaded_twice_by_a_double_click_is_one_draft_and_can_be_deleted
 def test_a_result_file_is_uploaded_again_and_its_own_columns_are_ignored(visit: Visit) -> None:
     page = bring(visit, "add", "x;y\r\n1;2\r\n", "ärger.csv").location
     again = bring(visit, "add", visit.get(f"{page}/rows.csv").data).location
-    assert "1 of 1 rows is valid." in in_words(visit.get(again).text)
+    assert "1 of 1 row is valid." in in_words(visit.get(again).text)
     assert list(table(visit, again)[0]) == ["x", "y", "callboard_state", "callboard_result", "callboard_error", "callboard_job"]
+
+
+def test_one_row_is_in_the_singular(visit: Visit) -> None:
+    one, two = bring(visit, "add", "x,y\n1,2\n", "one.csv").location, bring(visit, "add", "x,y\n1,2\n3,\n", "two.csv").location
+    assert "1 of 1 row is valid." in in_words(visit.get(one).text)
+    assert "1 of 2 rows is valid. Fix the other 1 and" in in_words(visit.get(two).text)
+    assert "1 row, uploaded by" in in_words(visit.get("/actors/add?tab=batches").text)
+    assert "one.csv add draft of 1 row" in in_words(visit.get("/batches").text)
 
 
 @pytest.mark.parametrize(

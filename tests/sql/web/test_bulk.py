@@ -165,6 +165,9 @@ def test_only_the_chosen_ones_of_a_page(site: Site) -> None:
     visit = site.browser(Role.OPERATOR)
     with read() as session:
         ids = list(session.execute(select(Job.id)).scalars())
+    one = visit.get(f"/jobs/many?verb=retry&scope=chosen&q=state:dead&id={ids[0]}").text
+    assert "<title>Retry 1 job ·" in one
+    assert "Retry 1 job?" in in_words(one)
     path = f"/jobs/many?verb=retry&scope=chosen&q=state:dead&id={ids[0]}&id={ids[2]}"
     assert "Retry 2 jobs?" in in_words(visit.get(path).text)
     visit.fill_in(path, action="/jobs/many")

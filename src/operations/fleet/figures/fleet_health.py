@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from ....broker.recover import management
 from ....broker.recover.broker_health import Trouble, troubles
 from ....broker.recover.management import Overview
+from ....formats.quantities import counted
 from ....jobs.alerts.models import AlertKind
 from ....jobs.core.models import Heartbeat, Worker
 from ....jobs.leases import heartbeats, workers
@@ -66,11 +67,11 @@ class FleetHealth:
         if not self.workers:
             found.append("no worker is running")
         if self.silent_workers:
-            found.append(f"{len(self.silent_workers)} worker{'' if len(self.silent_workers) == 1 else 's'} without heartbeat")
+            found.append(f"{counted(len(self.silent_workers), 'worker')} without heartbeat")
         if not self.schedulers:
             found.append("no scheduler is running")
         elif self.silent_schedulers:
-            found.append(f"{len(self.silent_schedulers)} scheduler{'' if len(self.silent_schedulers) == 1 else 's'} without heartbeat")
+            found.append(f"{counted(len(self.silent_schedulers), 'scheduler')} without heartbeat")
         if not self.relays:
             found.append("no relay is running")
         if self.late is not None:

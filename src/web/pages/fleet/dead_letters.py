@@ -11,6 +11,7 @@ from werkzeug.wrappers import Response
 from .... import audit
 from ....broker.recover import dead_letter_contents as contents
 from ....broker.recover.dead_letters import BrokerAway
+from ....formats.quantities import counted
 from ....jobs.core import values
 from ....jobs.core.errors import JobsError
 from ....jobs.read import queries
@@ -81,7 +82,7 @@ def purge(name: str) -> Response:
     else:
         try:
             number = contents.purge(name)
-            flash(f"{number} dead letter{'' if number == 1 else 's'} deleted.", "success")
+            flash(f"{counted(number, 'dead letter')} deleted.", "success")
         except BrokerAway as error:
             flash(f"Failed: {error}", "error")
     return redirect(url_for("letters.index", name=name), 303)

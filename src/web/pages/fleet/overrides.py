@@ -8,6 +8,7 @@ from flask import Blueprint, flash, redirect, request, url_for
 from werkzeug.exceptions import BadRequest
 from werkzeug.wrappers import Response
 
+from ....formats.quantities import counted
 from ....jobs.core.errors import JobsError
 from ....jobs.limits import breakers
 from ....jobs.limits.overrides import CONCURRENCY, RATE_LIMIT
@@ -42,7 +43,7 @@ def resume(target: str) -> Response:
     chosen = override_requests.read_target(target)
     with database.write() as session:
         waited = override_requests.resume(session, chosen)
-    flash(f"{_named(chosen)} resumed; {waited} job{' was' if waited == 1 else 's were'} waiting.", "success")
+    flash(f"{_named(chosen)} resumed; {counted(waited, 'job was', 'jobs were')} waiting.", "success")
     return _back(chosen)
 
 
@@ -73,7 +74,7 @@ def reset(target: str) -> Response:
     chosen = override_requests.read_target(target)
     with database.write() as session:
         waited = breakers.reset(session, chosen.name)
-    flash(f"Circuit breaker closed; {waited} job{' was' if waited == 1 else 's were'} waiting.", "success")
+    flash(f"Circuit breaker closed; {counted(waited, 'job was', 'jobs were')} waiting.", "success")
     return _back(chosen)
 
 

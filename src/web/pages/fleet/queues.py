@@ -13,6 +13,7 @@ from ....broker.recover import dead_letters, drift, management
 from ....broker.recover.broker_health import troubles
 from ....broker.recover.drift import Drift
 from ....broker.recover.management import Overview
+from ....formats import quantities
 from ....jobs import State
 from ....jobs.leases import workers
 from ....jobs.limits import overrides as limits_overrides
@@ -104,7 +105,7 @@ def requeue(name: str) -> AnyResponse:
         audit.about("queue", name)
     try:
         done = dead_letter_requests.requeue(name)
-        went = f"{done.moved} dead letter{'' if done.moved == 1 else 's'} requeued"
+        went = f"{quantities.counted(done.moved, 'dead letter')} requeued"
         flash(f"{went}{f', {done.left} left' if done.left else ''}.", "success")
     except dead_letters.BrokerAway as error:
         flash(f"Failed: {error}", "error")

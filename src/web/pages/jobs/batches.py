@@ -15,6 +15,7 @@ from werkzeug.wrappers import Response
 
 from ....actor_schema.signature import Signature
 from ....formats import spreadsheets
+from ....formats.quantities import counted
 from ....formats.spreadsheets import Dialect
 from ....jobs.batches import batches
 from ....jobs.batches.batches import Outcome
@@ -48,10 +49,10 @@ def index() -> str:
     limited = permissions.in_force()
     with database.read() as session:
         listed = [each for each in batches.recent(session) if permissions.fits(limited, each.actor)]
-        found, counted = [], 0
+        found, rows = [], 0
         for each in listed:
-            counted += each.rows
-            found.append((each, batches.figures(session, each.id) if counted <= COUNTED else None))
+            rows += each.rows
+            found.append((each, batches.figures(session, each.id) if rows <= COUNTED else None))
     return render_template("batches/index.html", batches=found)
 
 
@@ -135,9 +136,8 @@ def submit(id: str) -> Response:
             if batches.take(session, id, by=visitor().name):
                 submissions = _submissions(batch, batches.rows(session, id, limit=MAX_ROWS, bad=False), visitor())
                 shared = batches.submit_rows(session, id, submissions)
-                new = len(submissions) - shared
-                others = f"; for {shared} row{'' if shared == 1 else 's'} a job of their unique key stands" if shared else ""
-                text = f"{new} job{'' if new == 1 else 's'} submitted{others}."
+                others = f"; for {counted(shared, 'row')} a job of their unique key stands" if shared else ""
+                text = f"{counted(len(submissions) - shared, 'job')} submitted{others}."
             else:
                 text = "This batch was already submitted."
         flash(text, "success")
@@ -173,7 +173,7 @@ def act(id: str, action: str) -> Response:
             permissions.require_submit(batch.actor)
         number = (batches.cancel if action == "cancel" else batches.retry)(session, id)
     words = {"cancel": "cancelled or stopping", "retry": "queued again"}
-    flash(f"{number} job{'' if number == 1 else 's'} {words[action]}.", "success")
+    flash(f"{counted(number, 'job')} {words[action]}.", "success")
     return redirect(url_for("batches.show", id=id), 303)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
+from ....formats.quantities import counted
 from ....jobs.core.fingerprints import is_foreign, pieces
 
 _FRAME = re.compile(r'^  File "([^"\n]+)", line (\d+), in ([^\n]+)$')
@@ -48,7 +49,7 @@ def depths(traceback: str) -> Depths:
 
 
 def _left_out(number: int) -> str:
-    return f"  … {number} library frame{'' if number == 1 else 's'} …"
+    return f"  … {counted(number, 'library frame')} …"
 
 
 def marked(message: str) -> Markup:
