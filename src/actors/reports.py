@@ -10,6 +10,7 @@ from pydantic import Field
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from ..formats.quantities import counted
 from ..formats.url_segments import segment
 from ..jobs import State
 from ..jobs.failures.counting import AT_ONCE, note_new
@@ -84,7 +85,7 @@ def users_report(days: Annotated[int, Field(ge=1, le=365, title="Days")] = 30) -
     best_day, most = max(per_day.items(), key=lambda pair: pair[1])
     return Document(
         title="Users",
-        summary=f"Users: {numbers.count(len(joined))} new in {days} days, {numbers.count(total)} in all",
+        summary=f"Users: {numbers.count(len(joined))} new in {counted(days, 'day')}, {numbers.count(total)} in all",
         period=f"{first:%d %b %Y} to {today:%d %b %Y}, {zone.key}",
         made_at=now().astimezone(zone),
         same_as=f"{total} {newest} {days}",
@@ -92,7 +93,7 @@ def users_report(days: Annotated[int, Field(ge=1, le=365, title="Days")] = 30) -
             Figures(
                 counts=bool(joined),
                 figures=(
-                    Figure(label="signed up", value=numbers.count(len(joined)), note=f"in {days} days", tone=Tone.GOOD),
+                    Figure(label="signed up", value=numbers.count(len(joined)), note=f"in {counted(days, 'day')}", tone=Tone.GOOD),
                     Figure(label="users in all", value=numbers.count(total)),
                     Figure(label="best day", value=f"{best_day:%d %b}" if most else "–", note=f"{numbers.count(most)} signed up"),
                 ),
@@ -215,7 +216,7 @@ def _actors(by_actor: dict[str, dict[State, int]], runs: dict[str, Spread]) -> T
         columns=tuple(Column(name=name, number=bool(at)) for at, name in enumerate(names)),
         rows=tuple(rows),
         links=tuple(f"/jobs?actor={name}" if name.isidentifier() else None for name, _ in ranked[:ROWS]),
-        note=f"and {len(ranked) - ROWS} more actors" if len(ranked) > ROWS else "",
+        note=f"and {counted(len(ranked) - ROWS, 'more actor')}" if len(ranked) > ROWS else "",
         nothing="No job ended.",
     )
 

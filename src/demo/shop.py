@@ -13,6 +13,7 @@ from sqlalchemy import select
 
 from ..actors.mail import post
 from ..actors.publishing import report
+from ..formats.quantities import counted
 from ..jobs import Workflow, current_job, submit
 from ..jobs.core.models import Job
 from ..jobs.core.states import State
@@ -126,8 +127,8 @@ def sales_report(days: Annotated[int, Field(ge=1, le=31, title="Days")] = 7) -> 
     euros = sum(totals.values()) / 100
     return Document(
         title="Sales",
-        summary=f"Sales: {euros:,.0f} € in {days} days",
-        period=f"{days} days",
+        summary=f"Sales: {euros:,.0f} € in {counted(days, 'day')}",
+        period=counted(days, "day"),
         made_at=now(),
         blocks=(
             Figures(figures=(Figure(label="sales", value=f"{euros:,.0f} €"), Figure(label="a day", value=f"{euros / days:,.0f} €"))),

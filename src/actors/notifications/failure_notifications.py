@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import dramatiq
@@ -9,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from ...formats.quantities import number
 from ...jobs import submit
+from ...jobs.alerts.rules import in_words
 from ...jobs.core.fingerprints import LOST
 from ...jobs.core.models import Attempt, FailureGroup, Job
 from ...jobs.core.states import Unique
@@ -70,7 +72,7 @@ def _letter(session: Session, admins: list[str], groups: list[FailureGroup]) -> 
         subject = f"{first['title']} in {first['where']}{again} ({_times(first['new'])})"
     else:
         subject = f"{len(groups)} kinds of failures ({_times(sum(each['new'] for each in described))})"
-    context = {"groups": described, "quiet": get_settings().failure_mail_quiet}
+    context = {"groups": described, "quiet": in_words(timedelta(minutes=get_settings().failure_mail_quiet))}
     return Letter(to=admins, subject=_one_line(subject), template="failures", context=context, list_name="failures")
 
 

@@ -11,7 +11,7 @@ from functools import partial
 from sqlalchemy import and_, func, or_, select, text
 from sqlalchemy.orm import Session
 
-from ...formats.quantities import number, span
+from ...formats.quantities import counted, number, span
 from ...settings import get_settings
 from ...sql.clock import now
 from ..core.models import Heartbeat, Job, Worker
@@ -102,14 +102,12 @@ def _fewer(session: Session) -> list[Sign]:
     theirs = select(Heartbeat.started_at, stopped).where(and_(Heartbeat.role == Role.SCHEDULER, stopped > now() - BEFORE))
     found = []
     for kind, what, rows in (
-        (AlertKind.FEWER_WORKERS, "worker process", mine),
-        (AlertKind.FEWER_SCHEDULERS, "scheduler", session.execute(theirs).all()),
+        (AlertKind.FEWER_WORKERS, ("worker process is", "worker processes are"), mine),
+        (AlertKind.FEWER_SCHEDULERS, ("scheduler is", "schedulers are"), session.execute(theirs).all()),
     ):
         alive, before = _alive_and_before([(start, end) for start, end in rows], span)
         if 0 < alive < before:  # none at all is another alert
-            verb = "is" if alive == 1 else "are"
-            sentence = f"{alive} {what}{'' if alive == 1 else 'es' if what.endswith('ss') else 's'} {verb} alive, {before} were before"
-            found.append(Sign(kind, "", sentence, span))
+            found.append(Sign(kind, "", f"{counted(alive, *what)} alive, {before} were before", span))
     return found
 
 
@@ -129,7 +127,7 @@ def _held(session: Session) -> list[Sign]:
     held = _count(session, select(Job.seq).where(Job.state == State.HELD, NOT_SUCCEEDED).limit(MOST)) if after else 0
     if not held:
         return []
-    sentence = f"{_number(held)} job{' is' if held == 1 else 's are'} held: an operator or a deploy must resolve this"
+    sentence = f"{counted(held, 'job is', 'jobs are', separator=' ')} held: an operator or a deploy must resolve this"
     return [Sign(AlertKind.HELD, "", sentence, after)]
 
 
@@ -148,7 +146,7 @@ def _failures(session: Session, except_actors: Collection[str]) -> list[Sign]:
     ended = dead + succeeded
     if ended < settings.alert_failures_least or dead <= part * ended:
         return []
-    sentence = f"{_number(dead)} of {_number(ended)} jobs that ended in the last {_minutes(over)} are dead, more than {settings.alert_failures:g} %"
+    sentence = f"{_number(dead)} of {_number(ended)} jobs that ended in the last {_minutes(over)} {'is' if dead == 1 else 'are'} dead, more than {settings.alert_failures:g} %"
     return [Sign(AlertKind.FAILURES, "", sentence, AT_TWO_CHECKS)]
 
 
@@ -160,7 +158,7 @@ def in_words(length: timedelta) -> str:
     """Format a duration: 40 seconds, 34 minutes, 3 h 20 min, 2 days."""
     minutes = int(length.total_seconds() // 60)
     if minutes < 1:
-        return _units(int(length.total_seconds()), "second")
+        return counted(int(length.total_seconds()), "second")
     if minutes < 100:
         return _minutes(minutes)
     return span(minutes * 60) if minutes < 2880 else f"{minutes // 1440} days"

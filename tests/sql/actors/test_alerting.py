@@ -202,6 +202,14 @@ def test_the_oldest_job_counts_from_when_it_could_have_started(database: Databas
     assert subjects(database) == ["Alert: The oldest ready job in queue orders has waited for 30 minutes, more than 30 minutes"]
 
 
+def test_one_dead_job_is_in_the_singular(database: Database, time: StillClock, setting: Set) -> None:
+    setting(alert_failures=10, alert_failures_over=1, alert_failures_least=1)
+    fail(database, 1)
+    fail(database, 1, state=State.SUCCEEDED)
+    look(time, times=3)
+    assert subjects(database) == ["Alert: 1 of 2 jobs that ended in the last 1 minute is dead, more than 10 %"]
+
+
 @pytest.mark.both_stores
 def test_too_many_dead_jobs_notify_unless_they_are_few_or_notifications_themselves(
     database: Database, time: StillClock, setting: Set

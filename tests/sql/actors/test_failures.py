@@ -97,7 +97,20 @@ def test_five_hundred_equal_failures_are_one_look_and_one_mail(database: Databas
     assert "no order N for TEXT" in text
     assert f"/jobs/{ids[-1]}" in text
     assert "500 dead" in text
+    assert "You won't get another email about the same error for 60 minutes, unless it recovers." in text
     assert mail_failures()["told"] == 0
+
+
+@pytest.mark.parametrize(("minutes", "said"), [("1", "1 minute"), ("0.5", "30 seconds"), ("1440", "24 h 0 min")])
+def test_a_mail_says_how_long_it_stays_the_only_one(
+    database: Database, time: StillClock, monkeypatch: pytest.MonkeyPatch, minutes: str, said: str
+) -> None:
+    monkeypatch.setenv("CALLBOARD_FAILURE_MAIL_QUIET", minutes)
+    get_settings.cache_clear()
+    fail(database, "no order")
+    mail_failures()
+    [(_, text)] = mails(database)
+    assert f"for {said}, unless it recovers." in text
 
 
 def test_a_mail_says_that_there_are_more_jobs_than_it_counts(database: Database, time: StillClock, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -135,6 +135,8 @@ def test_only_if_changed_and_only_if_not_empty(database: Database, running: Runn
         session.add(UserAccount(username="bob", email="bob@example.com", password_hash="x", joined_at=now()))
     assert users_report()["report"] != first["report"]
     running.session.commit()
+    assert users_report(days=1)["summary"] == "Users: 2 new in 1 day, 2 in all"
+    running.session.commit()
 
 
 def test_without_pango_everything_but_the_pdf_is_created(database: Database, running: RunningJob, monkeypatch: pytest.MonkeyPatch) -> None:
