@@ -11,6 +11,7 @@ from typing import Any
 import structlog
 
 from .formats.control_characters import on_one_line, visible
+from .formats.quantities import counted
 from .settings import get_settings
 
 #: characters of a traceback kept in the log
@@ -104,7 +105,7 @@ def _bounded_traceback(exc_info: Any) -> str:
     text = "".join(traceback.format_exception(*exc_info)).rstrip("\n") if exc_info and exc_info[0] is not None else ""
     if len(text) > TRACEBACK_LIMIT:
         half = TRACEBACK_LIMIT // 2
-        text = f"{text[:half]}\n… {len(text) - TRACEBACK_LIMIT} characters left out …\n{text[-half:]}"
+        text = f"{text[:half]}\n… {counted(len(text) - TRACEBACK_LIMIT, 'character', separator=',')} left out …\n{text[-half:]}"
     return text
 
 

@@ -20,6 +20,7 @@ from urllib.parse import SplitResult, quote, urljoin, urlsplit
 
 from .. import __version__
 from ..formats.domain_names import in_ascii
+from ..formats.quantities import counted
 from .ssrf_guard import CallFailed, CallRefused, reachable
 
 MOST_REDIRECTS = 5
@@ -117,7 +118,7 @@ def _once(request: Request, *, allowed: str, deadline: float, max_bytes: int, is
 
 def _words(error: Exception | None) -> str:
     if isinstance(error, http.client.IncompleteRead):
-        return "the answer was cut short" + (f", {error.expected} bytes are missing" if error.expected else "")
+        return "the answer was cut short" + (f", {counted(error.expected, 'byte is', 'bytes are')} missing" if error.expected else "")
     if isinstance(error, http.client.BadStatusLine) and not isinstance(error, http.client.RemoteDisconnected):
         return f"the answer is not HTTP: {error.args[0]!a:.100}"
     if isinstance(error, ssl.SSLCertVerificationError):

@@ -10,6 +10,7 @@ from pathlib import Path
 from sqlalchemy.exc import SQLAlchemyError
 
 from .. import COMMAND, migrations
+from ..formats.quantities import counted
 from ..jobs.core.envelopes import leave_to_relay, publisher
 from ..jobs.leases import workers
 from ..jobs.upkeep.restoring import mark_restored
@@ -120,7 +121,9 @@ def _name_aside(database: Path) -> Path:
 
 def _refuse_if_used(target: Database) -> None:
     if not target.is_sqlite and (others := _others(target)):
-        raise BackupError(f"{others} connections use the database: stop every web, worker and scheduler process first, on all hosts.")
+        raise BackupError(
+            f"{counted(others, 'connection uses', 'connections use')} the database: stop every web, worker and scheduler process first, on all hosts."
+        )
     with target.read() as session:
         alive = [worker.name for worker in workers.alive(session)]
     if alive:

@@ -20,6 +20,7 @@ from ..backup import health as backups
 from ..broker.recover import broker_health, management
 from ..configuration.database_url import parse
 from ..configuration.setting_sources import RUNNING_FIELDS
+from ..formats.quantities import counted
 from ..jobs.alerts.models import AlertKind
 from ..jobs.leases import heartbeats, workers
 from ..jobs.leases.heartbeats import Role
@@ -176,7 +177,7 @@ def _nodes(settings: Settings) -> Iterator[Finding]:
         if each.kind is not AlertKind.BROKER_AWAY or "broker_url" not in settings.model_fields_set:  # else reported already
             yield Finding(False, each.text, _CURES[each.kind])
     if seen.nodes and all(node.is_running and not node.alarms for node in seen.nodes):
-        yield Finding(True, f"RabbitMQ {seen.version}: {len(seen.nodes)} node{'s' if len(seen.nodes) != 1 else ''}, no alarm")
+        yield Finding(True, f"RabbitMQ {seen.version}: {counted(len(seen.nodes), 'node')}, no alarm")
     bare = sorted(name for name, each in seen.queues.items() if each.policy == "" and not name.startswith("amq."))
     if bare:
         listed = ", ".join(bare[:MOST_NAMED]) + (" and others" if len(bare) > MOST_NAMED else "")
@@ -206,7 +207,7 @@ def _fleet(settings: Settings) -> Iterator[Finding]:
         ("scheduler", sum(each.role == Role.SCHEDULER for each in beats), f"{COMMAND} scheduler, or {COMMAND} up for everything"),
         ("relay", sum(each.role == Role.RELAY for each in beats), "It is a thread of every worker and scheduler: restart one of them."),
     ):
-        yield Finding(number > 0, f"{number} {what}{'s' if number != 1 else ''} with a heartbeat", "" if number else cure)
+        yield Finding(number > 0, f"{counted(number, what)} with a heartbeat", "" if number else cure)
     for each in silent:
         seconds = (now() - each.heartbeat_at).total_seconds()
         yield Finding(

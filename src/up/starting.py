@@ -12,6 +12,7 @@ from typing import Any
 
 from .. import COMMAND
 from ..configuration.kept_secrets import kept_secret
+from ..formats.quantities import counted
 from . import packages
 from .data.data_folder import PartRecord
 from .data.process_identity import MARK, identify
@@ -74,7 +75,7 @@ class Start:
         if any(part.role == "mailbox" for part in here.parts):
             self._apart(f"{READINESS}:wait_for_mailbox", here.settings.smtp_url, READY_TIMEOUT)
         self._apart(f"{READINESS}:wait_for_web", here.state.url, READY_TIMEOUT)
-        here.report(f"{here.settings.workers} worker{'s' if here.settings.workers != 1 else ''}, scheduler and web are ready")
+        here.report(f"{counted(here.settings.workers, 'worker')}, scheduler and web are ready")
         here.write(replace(here.state, phase="ready", seconds=round(time.monotonic() - begun, 1)))
 
     def _use_port(self, port: int) -> None:

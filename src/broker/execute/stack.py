@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import traceback
 
+from ...formats.quantities import counted
 from . import interrupts
 
 #: frames up to the last one in this file lie above the actor's
@@ -23,5 +24,5 @@ def of_thread(ident: int) -> str:
     own = found[calls[-1] + 1 :] if calls else []
     if not own:
         return "It is not in its actor at the moment: it has just begun, or is about to end."
-    left_out = f"  … {len(own) - MOST} calls left out\n" if len(own) > MOST else ""
+    left_out = f"  … {counted(len(own) - MOST, 'call')} left out\n" if len(own) > MOST else ""
     return f"It is here, innermost call last:\n{left_out}{''.join(traceback.format_list(own[-MOST:]))}".rstrip()

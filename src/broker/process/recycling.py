@@ -5,6 +5,7 @@ As Celery's `worker_max_tasks_per_child` and `worker_max_memory_per_child`, for 
 
 from __future__ import annotations
 
+from ...formats.quantities import counted
 from ...logs import get_logger
 from ...settings import get_settings
 from .memory import resident_bytes
@@ -57,7 +58,7 @@ def prepare() -> Link | None:
 def _exceeded(memory_bytes: int, jobs: int) -> str:
     settings = get_settings()
     if settings.max_jobs and jobs >= settings.max_jobs:
-        return f"{jobs} jobs (CALLBOARD_MAX_JOBS is {settings.max_jobs})"
+        return f"{counted(jobs, 'job', separator='')} (CALLBOARD_MAX_JOBS is {settings.max_jobs})"
     if 0 < settings.max_memory < memory_bytes and jobs:  # one that has grown without a job would be replaced for ever
         return f"{_megabytes(memory_bytes)} of memory (CALLBOARD_MAX_MEMORY is {_megabytes(settings.max_memory)})"
     return ""

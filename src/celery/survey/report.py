@@ -6,6 +6,7 @@ import platform
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
+from ...formats.quantities import counted
 from ..base.differences import DIFFERENCES
 from . import calls, configuration, declarations, imports
 from .inventory import Inventory, Place
@@ -31,7 +32,7 @@ def survey(sources: Sources, found: Inventory) -> None:
 def lines(sources: Sources, found: Inventory) -> Iterator[str]:
     """Yield the lines of the report."""
     left_out = f", {sources.tests} of tests left out" if sources.tests else ""
-    yield f"{sources.root}: {len(sources.modules)} module{'' if len(sources.modules) == 1 else 's'}{left_out}"
+    yield f"{sources.root}: {counted(len(sources.modules), 'module')}{left_out}"
     yield from _listed("Tasks", [(_task(each.name, each.options), each.place) for each in found.tasks])
     yield from _listed("Base classes", found.bases)
     yield from _listed("Schedules", found.schedules)

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from ...formats.quantities import counted
 from ...operations.format.terminal_text import visible
 from ...up.errors import UpError
 from .commands_table import COMMANDS, Effect
@@ -110,4 +111,4 @@ def _lines(reply: Any) -> list[str]:
 
 
 def _online(number: int) -> str:
-    return f"\n{number} node{'' if number == 1 else 's'} online."
+    return f"\n{counted(number, 'node')} online."

@@ -11,6 +11,7 @@ from ... import COMMAND
 from ...backup import creation, restoring, results, uploads
 from ...backup.errors import BackupError
 from ...backup.files import backups, read_manifest
+from ...formats.quantities import counted
 from ...sql.database import Database
 from ...up.errors import UpError
 from ...up.parts.actor_loading import load_actors
@@ -39,7 +40,8 @@ def backup(*, data: Path | None, only_list: bool) -> None:
     except BackupError as error:
         raise UpError(str(error)) from None
     click.echo(
-        f"{path}\n  {manifest.bytes:,} bytes, sha256 {manifest.sha256}, verified" + (f"; {len(gone)} old backups deleted" if gone else "")
+        f"{path}\n  {manifest.bytes:,} bytes, sha256 {manifest.sha256}, verified"
+        + (f"; {counted(len(gone), 'old backup')} deleted" if gone else "")
     )
     click.echo(f"  restore it:  {COMMAND} restore{data_words(data)} {path}")
 
@@ -69,7 +71,7 @@ def restore(*, file: Path, data: Path | None, yes: bool, other_tables: bool) -> 
     rows = ", ".join(f"{count:,} {name}" for name, count in manifest.counts.items())
     click.echo(f"Restored: {rows}.")
     if done.running:
-        click.echo(f"  {done.running} jobs were running at the time of the backup: queued again.")
+        click.echo(f"  {counted(done.running, 'job was', 'jobs were')} running at the time of the backup: queued again.")
     for what, shelf, came, lost in (
         ("results in files", results.SHELF, done.results, done.results_lost),
         ("files of jobs", uploads.SHELF, done.uploads, done.uploads_lost),

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from ... import COMMAND
+from ...formats.quantities import counted
 from ...operations.format.terminal_text import one_line, visible
 from ...up.errors import UpError
 from ..groups import Suggesting
@@ -105,13 +106,13 @@ def purge(*, name: str, count: int | None, data: Path | None) -> None:
 
         override_requests.require(session, override_requests.Target("queue", name))
         if count is None and (number := queue_purge.waiting(session, name)):
-            jobs = f"{number} waiting job{'' if number == 1 else 's'} in {name}"
+            jobs = f"{counted(number, 'waiting job', separator=',')} in {name}"
             raise UpError(f"{jobs}. Nothing done. Cancel them:  {COMMAND} purge {name} --count {number}")
         receipt, waiting = queue_purge.purge(session, name, count=count, by=operator(), source="command")
     if receipt is None:
         click.echo(f"no waiting jobs in {name}")
         return
-    click.echo(f"{receipt.id} cancels {waiting} waiting job{'' if waiting == 1 else 's'} in {name}")
+    click.echo(f"{receipt.id} cancels {counted(waiting, 'waiting job', separator=',')} in {name}")
 
 
 @click.group(cls=Suggesting, invoke_without_command=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ...formats.quantities import span
+from ...formats.quantities import counted, span
 from ..shared.data_folder import data_option, join
 from ..shared.seconds import Seconds
 
@@ -82,7 +82,7 @@ def _frame() -> Group:
     total = sum(sum(states.values()) for states in ended.values())
     head = (
         f"Callboard  {present:%H:%M:%S}Z   {sum(each.queued for each in queues)} queued   {sum(each.running for each in queues)} running   "
-        f"{total / WINDOW.total_seconds():.1f} jobs/s finished   {len(alive)} workers"
+        f"{total / WINDOW.total_seconds():.1f} jobs/s finished   {counted(len(alive), 'worker')}"
     )
     return Group(Text(head, style="bold"), *(table if table.row_count else _nothing(table) for table in (waiting, jobs, ends, fleet)))
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from ...formats.quantities import counted
 from ..shared.data_folder import data_option, join
 
 _NAMES = "add.send(1, 2)   job(ID)   submit(session, add.message(1, 2))   with write() as session: …   session = Session()   broker"
@@ -41,7 +42,8 @@ def shell(*, program: str | None, data: Path | None) -> None:
             return
         url = masked("database_url", settings.effective_database_url)
         _prompt(
-            f"Callboard: {url}, {masked('broker_url', settings.broker_url)}\n{_NAMES}   {len(actors.broker.actors)} actors by name", names
+            f"Callboard: {url}, {masked('broker_url', settings.broker_url)}\n{_NAMES}   {counted(len(actors.broker.actors), 'actor')} by name",
+            names,
         )
     finally:
         actors.broker.close()  # flush messages to RabbitMQ; if that fails, the relay publishes the rows

@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from ... import COMMAND
+from ...formats.quantities import counted
 from ...settings import Settings
 from ...up.checks import status as telling
 from ...up.errors import UpError
@@ -58,14 +59,15 @@ def reset(*, data: Path | None, with_backups: bool, yes: bool) -> None:
     _refuse_if_alive(settings)
     places = {place for place in (settings.effective_backup_dir.resolve(), folder.path / "backups") if place.is_relative_to(folder.path)}
     number = sum(len(list(place.glob(f"*{suffix}.json"))) for place in places for suffix in (".sqlite.gz", ".pgdump"))
+    backups = counted(number, "backup")
     if not number or with_backups:
-        question = f"Delete {folder.path} with all its jobs{f' and its {_backups(number)}' if number else ''}?"
+        question = f"Delete {folder.path} with all its jobs{f' and its {backups}' if number else ''}?"
     elif folder.path in places:
         raise UpError(
             f"The backups are in {folder.path} itself.\nMove them, or delete them too:  {COMMAND} reset --backups{data_words(data)}"
         )
     else:
-        question = f"Delete {folder.path} with all its jobs, but not its {_backups(number)}?"
+        question = f"Delete {folder.path} with all its jobs, but not its {backups}?"
     if not yes:
         click.confirm(question, abort=True)
     if not number or with_backups:
@@ -74,11 +76,7 @@ def reset(*, data: Path | None, with_backups: bool, yes: bool) -> None:
         return
     # Later commands on the folder find the backups by these files.
     _delete_but(folder.path, {*places, folder.path / "up.lock", folder.path / "variables.json"})
-    click.echo(f"Deleted {folder.path}, but not its {_backups(number)}. {COMMAND} reset --backups{data_words(data)}  deletes them, too.")
-
-
-def _backups(number: int) -> str:
-    return "1 backup" if number == 1 else f"{number} backups"
+    click.echo(f"Deleted {folder.path}, but not its {backups}. {COMMAND} reset --backups{data_words(data)}  deletes them, too.")
 
 
 def _refuse_if_alive(settings: Settings) -> None:

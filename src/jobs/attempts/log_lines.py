@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
+from ...formats.quantities import counted
 from ...settings import get_settings
 from ...sql.clock import now
 from ...sql.columns import to_microseconds
@@ -50,7 +51,8 @@ class Lines:
         if self._lines_left <= 0:
             return
         text = self._mask(text)
-        text = text if len(text) <= LINE_LIMIT else f"{text[:LINE_LIMIT]} … {len(text) - LINE_LIMIT} characters left out"
+        if (more := len(text) - LINE_LIMIT) > 0:
+            text = f"{text[:LINE_LIMIT]} … {counted(more, 'character', separator=',')} left out"
         self._lines_left -= 1
         self._bytes_left -= len(text.encode("utf-8", "replace"))
         if self._bytes_left < 0 or self._lines_left == 0:

@@ -16,6 +16,8 @@ from typing import Any, NoReturn
 from dramatiq.middleware import Interrupt
 from pydantic_core import to_jsonable_python
 
+from ...formats.quantities import counted
+
 #: maximum nesting; json's own limit depends on the depth of the caller's stack
 DEEPEST = 200
 _EMPTY: dict[type, str] = {list: "[]", dict: "{}"}
@@ -115,7 +117,7 @@ def storable(text: str, limit: int | None = None) -> str:
     text = text.replace("\x00", "\\x00").encode("utf-8", "backslashreplace").decode("utf-8")
     if limit is not None and len(text) > limit:
         half = limit // 2
-        text = f"{text[:half]}\n… {len(text) - limit} characters left out …\n{text[-half:]}"
+        text = f"{text[:half]}\n… {counted(len(text) - limit, 'character', separator=',')} left out …\n{text[-half:]}"
     return text
 
 

@@ -13,6 +13,7 @@ from typing import IO, Any
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import core_schema
 
+from ...formats.quantities import counted
 from ..core.errors import JobsError
 from . import uploads
 
@@ -132,7 +133,7 @@ class UploadLimits:
 def in_units(size: int) -> str:
     """Format a number of bytes: 12 bytes, 3.5 kB, 20 MB."""
     if size < 1000:
-        return f"{size} byte{'s' if size != 1 else ''}"
+        return counted(size, "byte")
     number, unit = (size / 1000, "kB") if size < 999_950 else (size / 1_000_000, "MB")
     return f"{number:.1f}".removesuffix(".0") + f" {unit}"
 
@@ -151,7 +152,7 @@ def _read(value: Any) -> Upload:
     except JobsError as error:
         raise ValueError(str(error)) from None
     if value.get("size", size) != size:
-        raise ValueError(f"The file {value['id']} has {size} bytes, not {value['size']!r:.30}")
+        raise ValueError(f"The file {value['id']} has {counted(size, 'byte')}, not {value['size']!r:.30}")
     name, kind = value.get("name", "file"), value.get("content_type")
     if not isinstance(name, str) or uploads.clean_name(name) != name:
         raise ValueError("A file's name is a text of 1 to 255 printable characters without / and \\")

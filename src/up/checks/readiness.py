@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ... import COMMAND
 from ...broker.core.connections import cannot_login
+from ...formats.quantities import counted
 from ...jobs.leases.workers import alive
 from ...sql.clock import now
 from ...sql.database import get_database, read
@@ -46,7 +47,7 @@ def workers_missing(since: datetime, wanted: int) -> str | None:
             here = sum(worker.started_at >= since for worker in alive(session))
     except SQLAlchemyError as error:
         return f"the workers table cannot be read: {error}"
-    return None if here >= wanted else f"{here} of {wanted} workers have a heartbeat"
+    return None if here >= wanted else f"{here} of {counted(wanted, 'worker')} {'has' if here == 1 else 'have'} a heartbeat"
 
 
 def wait_for_workers(since: str, wanted: int, timeout_s: float) -> None:

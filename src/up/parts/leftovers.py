@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ... import COMMAND
+from ...formats.quantities import counted
 from ..data import process_identity
 from ..data.data_folder import Folder, State
 
@@ -27,7 +28,7 @@ def end(folder: Folder, state: State, *, shutdown_timeout: float, report: Callab
     count = len(find(folder, state))
     if not count:
         return 0
-    report(f"Stopping {count} processes that an earlier {COMMAND} up left behind in {folder.path}")
+    report(f"Stopping {counted(count, 'process', 'processes')} that an earlier {COMMAND} up left behind in {folder.path}")
     roles = {"worker": shutdown_timeout + MARGIN, "web": SHORT, "scheduler": SHORT, "mailbox": SHORT, "broker": BROKER}
     for role, timeout in roles.items():
         process_identity.end([part.identity for part in state.alive if part.role == role], timeout)

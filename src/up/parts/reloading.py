@@ -14,6 +14,7 @@ from datetime import datetime
 from sqlalchemy.exc import SQLAlchemyError
 
 from ...broker.isolate import process_tree
+from ...formats.quantities import counted
 from ...jobs.core.models import Worker
 from ...jobs.leases.workers import alive
 from ...sql.clock import now
@@ -160,9 +161,7 @@ class Reload:
             return "new code in use"
         new, gone = sorted(after - self._before), sorted(self._before - after)
         said = [
-            f"{len(names)} {word} actor{'' if len(names) == 1 else 's'} ({', '.join(names)})"
-            for word, names in (("new", new), ("removed", gone))
-            if names
+            f"{counted(len(names), f'{word} actor')} ({', '.join(names)})" for word, names in (("new", new), ("removed", gone)) if names
         ]
         return ", ".join(said) or "no new actors"
 

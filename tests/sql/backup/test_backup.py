@@ -112,7 +112,7 @@ def test_a_restore_waits_for_a_connection_that_ends_and_refuses_one_that_stays(
     path, _ = creation.make(database, folder)
     url = database.url.set(drivername="postgresql").render_as_string(hide_password=False)
     with psycopg.connect(url) as other:
-        with pytest.raises(BackupError, match="1 connections use the database"):
+        with pytest.raises(BackupError, match="1 connection uses the database"):
             restored(database, path, folder)
 
         asked = postgresql.others

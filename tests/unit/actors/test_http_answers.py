@@ -119,6 +119,7 @@ def test_an_interim_answer_is_not_taken_for_the_answer(server: Server, interim: 
         (b"SSH-2.0-OpenSSH_9\r\n", "the answer is not HTTP: 'SSH-2.0-OpenSSH_9"),
         (b"\x15\x03\x01\x00\x02\x02\x46", r"the answer is not HTTP: '\\x15"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf", "cut short, 5 bytes are missing"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhalf", "cut short, 1 byte is missing"),
     ],
 )
 def test_an_answer_that_cannot_be_understood_is_a_failure_with_its_reason(server: Server, text: bytes, words: str) -> None:

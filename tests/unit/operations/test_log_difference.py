@@ -20,6 +20,8 @@ def test_equal_lines_far_from_a_difference_are_left_out() -> None:
     found = list(difference([*left, "left"], [*left, "right"]))
     assert (found[0].mark, found[0].text) == ("…", "17 equal lines")
     assert [line.mark for line in found[1:]] == [" ", " ", " ", "-", "+"]
+    found = list(difference([*left[:4], "left"], [*left[:4], "right"]))
+    assert (found[0].mark, found[0].text) == ("…", "1 equal line")
 
 
 @given(LINES, LINES)

@@ -14,6 +14,7 @@ from pydantic import Field
 from sqlalchemy.orm import Session
 from typing_extensions import TypedDict
 
+from ....formats.quantities import counted
 from ....jobs.attempts import attempt_logs
 from ....jobs.core.models import Job
 from ....jobs.search import runs
@@ -132,7 +133,7 @@ def difference(left: Sequence[str], right: Sequence[str]) -> Iterator[LogLine]:
     end = 0
     for group in matcher.get_grouped_opcodes(AROUND):
         if group[0][1] > end:
-            yield LogLine("…", f"{group[0][1] - end} equal lines")
+            yield LogLine("…", counted(group[0][1] - end, "equal line"))
         for tag, left_from, left_to, right_from, right_to in group:
             yield from (LogLine(" " if tag == "equal" else "-", text) for text in left[left_from:left_to])
             if tag != "equal":
