@@ -40,8 +40,8 @@ MOST = 2_000
 REMEMBERED = 20_000
 #: how late a tick may be decided and still be found
 LATE_TICKS = timedelta(hours=1)
-#: schedules and error groups that a poll reads
-MOST_SUBJECTS = 500
+#: error groups that a poll reads
+MOST_GROUPS = 500
 #: audit actions of targets, which every role sees; those of the other kinds need an operator
 _TARGETS = ("target.pause", "target.resume", "target.limit")
 _KINDS = ("schedule.", "worker.", "breaker.", "queue.", "alert.", "error.")
@@ -224,7 +224,7 @@ def _running(session: Session, since: datetime) -> Iterator[FleetEvent]:
 
 def _failed(session: Session, since: datetime) -> Iterator[FleetEvent]:
     """Failed attempts: those that are not counted in their error group yet, and newer ones of known groups."""
-    known = select(FailureGroup.fingerprint).order_by(FailureGroup.last_seen_at.desc()).limit(MOST_SUBJECTS)
+    known = select(FailureGroup.fingerprint).order_by(FailureGroup.last_seen_at.desc()).limit(MOST_GROUPS)
     fingerprints = session.execute(known).scalars().all()
     columns = (Attempt.job_seq, Attempt.number, Attempt.finished_at, Attempt.outcome, Attempt.error, Attempt.fingerprint, Attempt.worker)
     fresh = select(*columns).where(text("attempts.noted = false")).order_by(Attempt.job_seq.desc()).limit(MOST)
@@ -259,11 +259,16 @@ def _workers(session: Session, since: datetime) -> Iterator[FleetEvent]:
 
 
 def _ticks(session: Session, since: datetime) -> Iterator[FleetEvent]:
-    schedules = {row.id: row for row in session.execute(select(Schedule.id, Schedule.name, Schedule.actor).limit(MOST_SUBJECTS))}
-    ticks = select(Tick.schedule_id, Tick.scheduled_for, Tick.decided_at, Tick.state, Tick.reason, Tick.job_id)
-    recent = ticks.where(Tick.schedule_id.in_(schedules), Tick.scheduled_for >= since - LATE_TICKS, Tick.decided_at >= since)
-    for row in session.execute(recent.limit(MOST)):
-        schedule = schedules[row.schedule_id]
+    # Not joined: SQLite would read all ticks instead of the newest of each schedule, by the primary key.
+    mine = Tick.schedule_id.in_(select(Schedule.id))
+    recent = select(Tick).where(mine, Tick.scheduled_for >= since - LATE_TICKS, Tick.decided_at >= since).limit(MOST)
+    ticks = session.execute(recent).scalars().all()
+    fired = select(Schedule.id, Schedule.name, Schedule.actor).where(Schedule.id.in_({row.schedule_id for row in ticks}))
+    schedules = {schedule.id: schedule for schedule in session.execute(fired)}
+    for row in ticks:
+        schedule = schedules.get(row.schedule_id)
+        if schedule is None:  # deleted meanwhile
+            continue
         type = "schedule.fired" if row.job_id else f"schedule.{row.state.value}"
         data = {"schedule": schedule.name, "scheduled_for": row.scheduled_for.isoformat(), "job": row.job_id, "reason": row.reason}
         yield FleetEvent(type, f"{type}:{row.schedule_id}:{to_microseconds(row.scheduled_for)}", row.decided_at, data, schedule.actor)

@@ -114,6 +114,20 @@ def test_the_life_of_a_job_is_told_in_order(site: Site) -> None:
         assert events.next()["type"] == "job.dead"
 
 
+def test_a_tick_of_each_schedule_is_told(site: Site) -> None:
+    program = site.program(Role.OPERATOR)
+    for name in ("first", "second"):
+        body = {"name": name, "actor": "add", "kwargs": {"x": 1, "y": 2}, "cron": "0 6 * * *"}
+        assert program.post("/api/v1/schedules", body).status_code == 201
+    with read() as session:
+        journal = Journal(Cursor.present(session))
+    for name in ("first", "second"):
+        assert program.post(f"/api/v1/schedules/{name}/run-now").status_code == 202
+    with read() as session:
+        fired = [event for event in journal.look(session) if event.type == "schedule.fired"]
+    assert [(event.data["schedule"], event.actor) for event in fired] == [("first", "add"), ("second", "add")]
+
+
 def test_errors_workers_alerts_and_pauses_are_told(site: Site) -> None:
     program = site.program()
     with Events(program) as events:
