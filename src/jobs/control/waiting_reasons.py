@@ -102,7 +102,7 @@ def _pauses(session: Session, job: Job) -> Iterator[Reason]:
 def _pause(pause: Pause) -> str:
     until = "until it is resumed" if pause.until is None else f"until {_instant(pause.until)}"
     by = f" by {pause.set_by}" if pause.set_by else ""
-    return f"{pause}{',' if pause.reason else ''} {until}{by}"
+    return pause.sentence(f" {until}{by}")
 
 
 def _breaker(session: Session, job: Job) -> Iterator[Reason]:

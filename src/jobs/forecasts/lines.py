@@ -158,7 +158,7 @@ class Lines:
             return Standing(unknown="its circuit breaker is open")
         pause = self._limits.in_force.pause(actor, job.queue, self._present)
         if pause is not None and pause.until is None:
-            return Standing(paused=True, unknown=f"{pause}, until it is resumed")
+            return Standing(paused=True, unknown=pause.sentence(" until it is resumed"))
         if not self._fleet.threads[job.queue]:
             return Standing(unknown=f"no living worker consumes queue {job.queue}")
         paused_s = 0.0 if pause is None or pause.until is None else (pause.until - self._present).total_seconds()

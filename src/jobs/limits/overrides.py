@@ -54,8 +54,12 @@ class Pause:
         return pause_of(self.scope, self.name)
 
     def __str__(self) -> str:
+        return self.sentence()
+
+    def sentence(self, more: str = "") -> str:
+        """Say what is paused and why; `more` is put before the reason, which may end in any words."""
         what = "everything is" if self.scope == "all" else f"{self.scope} {self.name} is"
-        return f"{what} paused" + (f": {self.reason}" if self.reason else "")
+        return f"{what} paused{more}" + (f": {self.reason}" if self.reason else "")
 
 
 def pause_of(scope: str, name: str) -> str:

@@ -101,7 +101,7 @@ def test_an_actor_is_paused_from_its_page_and_a_workflow_is_watched_until_it_goe
     page.goto("/actors/mul?tab=settings")
     page.get_by_label("Reason").fill("a deploy")
     page.get_by_role("button", name="Pause", exact=True).click()
-    expect(page.get_by_text("Actor mul is paused: a deploy").first).to_be_visible()
+    expect(page.get_by_text(re.compile(r"Actor mul is paused by \w+: a deploy")).first).to_be_visible()
     steps = [{"actor": "add", "args": [1, 2]}, {"actor": "mul", "args": [10]}]
     workflow = callboard.api("POST", "/workflows", {"name": "watched", "chain": steps})
 

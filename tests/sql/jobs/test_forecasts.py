@@ -94,7 +94,7 @@ def test_too_few_jobs_a_pause_and_no_worker_make_it_unknown(
 
     with database.write() as session:
         overrides.pause(session, "queue", "default", reason="stocktaking")
-    assert of(database, id).unknown == "queue default is paused: stocktaking, until it is resumed"
+    assert of(database, id).unknown == "queue default is paused until it is resumed: stocktaking"
     assert of(database, id).standing.paused
     with database.write() as session:
         overrides.pause(session, "queue", "default", until=now() + timedelta(seconds=100))

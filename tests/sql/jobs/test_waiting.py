@@ -72,7 +72,7 @@ def test_pauses_say_by_whom_and_until_when_the_widest_first(database: Database, 
         overrides.pause(session, "queue", "another")
     assert why(database, id)[:2] == [
         "everything is paused until it is resumed by grace",
-        f"actor add is paused: deploy, until {waiting_reasons._instant(until)} by ada",
+        f"actor add is paused until {waiting_reasons._instant(until)} by ada: deploy",
     ]
 
 

@@ -22,7 +22,7 @@ def test_page_api_and_command_say_the_same(site: Site, tmp_path: Path) -> None:
         overrides.pause(session, "queue", "default", reason="deploy", by="ada")
     document = program.get(f"/api/v1/jobs/{id}").get_json()
     because = document["waiting_because"]
-    assert because[:2] == ["queue default is paused: deploy, until it is resumed by ada", "RabbitMQ cannot be reached"]
+    assert because[:2] == ["queue default is paused until it is resumed by ada: deploy", "RabbitMQ cannot be reached"]
     assert {"no worker is alive", "no relay is alive that could publish it: start a worker or a scheduler"} <= set(because)
     assert document["reason"] == "queue default is paused: deploy"
     page = in_words(site.browser().get(f"/jobs/{id}").text)
