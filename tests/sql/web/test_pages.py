@@ -237,7 +237,7 @@ def test_the_page_that_starts_counting_changes_nothing_by_being_fetched(site: Si
 
 def test_the_overview_counts_and_names_what_needs_a_person(site: Site) -> None:
     visit, program = site.browser(), site.program()
-    assert "Nothing has run yet" in visit.get("/").text
+    assert "Nothing has run yet. Things to try:" in visit.get("/").text
     id = program.submit("add", 1, 2)
     _change(id, state=State.DEAD, error="ValueError: no", finished_at=now())
     text = in_words(visit.get("/").text)
