@@ -47,7 +47,7 @@ def back_up() -> dict[str, Any]:
 
 @dramatiq.actor(queue_name="upkeep", unique=True, submit_role="operator", max_retries=2, time_limit=3_600_000, periodic=cron("30 3 * * *"))
 def prune() -> dict[str, int]:
-    """Delete expired jobs, reports and mail.
+    """Delete jobs, reports and emails past their retention.
 
     The retention of each is a setting, CALLBOARD_KEEP_….
     """

@@ -22,7 +22,7 @@ from ..shared.data_folder import data_option, data_words, join, open_folder, ref
 @data_option
 @click.option("--list", "only_list", is_flag=True, help="List the backups.")
 def backup(*, data: Path | None, only_list: bool) -> None:
-    """Back up the database, also while Callboard runs, and delete expired backups."""
+    """Back up the database, also while Callboard runs, and delete old ones."""
     settings = join(data)
     folder = settings.effective_backup_dir
     try:

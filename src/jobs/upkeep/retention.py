@@ -48,7 +48,7 @@ class Sweep:
 
 
 def prune(session: Session, *, batch: int = BATCH, sweep: Sweep | None = None) -> int:
-    """Delete expired jobs, up to `batch`; return their number. The caller commits and repeats until it is 0.
+    """Delete jobs past their retention, up to `batch`; return their number. The caller commits and repeats until it is 0.
 
     With a sweep, only the next `batch` jobs are looked at; repeat until it is through. The steps of a workflow are
     deleted together, when the last of them has expired.
