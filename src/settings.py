@@ -93,7 +93,9 @@ class Settings(AlertSettings, ConsoleSettings, MailSettings, ProxySettings, Rete
         "UTC", description="IANA name of the time zone in which pages show times"
     )
     log_level: Annotated[str, AfterValidator(setting_checks.level)] = Field("INFO", description="lowest level that is logged")
-    log_format: Literal["auto", "console", "json"] = Field("auto", description="auto: readable on a terminal, JSON otherwise")
+    log_format: Literal["auto", "console", "json"] = Field(
+        "auto", description="`console`: readable; `json`: a JSON object per line; `auto`: `console` on a terminal, `json` otherwise"
+    )
 
     metrics_port: int = Field(
         0,
@@ -129,7 +131,7 @@ class Settings(AlertSettings, ConsoleSettings, MailSettings, ProxySettings, Rete
     keep_uploads: setting_checks.Days = Field(
         1,
         gt=0,
-        description="days that an uploaded file is kept after the last job, schedule, preset or batch row that refers to it",
+        description="days to keep an uploaded file after the last job, schedule, preset or batch row that refers to it",
     )
     max_message_bytes: Annotated[int, BeforeValidator(setting_checks.size)] = Field(
         1_048_576, ge=1024, description="maximum size of a message in bytes; jobs with larger arguments are refused"

@@ -118,14 +118,10 @@ class ProxySettings(BaseSettings):
 class RetentionSettings(BaseSettings):
     """Days after which rows are deleted."""
 
-    keep_succeeded: setting_checks.Days = Field(14, gt=0, description="days that succeeded jobs and their results are kept")
-    keep_cancelled: setting_checks.Days = Field(30, gt=0, description="days that cancelled and expired jobs are kept")
-    keep_dead: setting_checks.Days = Field(180, gt=0, description="days that dead jobs are kept")
-    keep_ticks: setting_checks.Days = Field(
-        60, gt=0, description="days that ticks of schedules are kept; the newest 100 of each schedule stay"
-    )
-    keep_mails: setting_checks.Days = Field(
-        30, gt=0, description="days that delivered mail is kept; undelivered mail is kept twice as long"
-    )
-    keep_reports: setting_checks.Days = Field(400, gt=0, description="days that reports are kept in the archive")
-    keep_audit: setting_checks.Days = Field(400, gt=0, description="days that audit entries are kept")
+    keep_succeeded: setting_checks.Days = Field(14, gt=0, description="days to keep succeeded jobs and their results")
+    keep_cancelled: setting_checks.Days = Field(30, gt=0, description="days to keep cancelled and expired jobs")
+    keep_dead: setting_checks.Days = Field(180, gt=0, description="days to keep dead jobs")
+    keep_ticks: setting_checks.Days = Field(60, gt=0, description="days to keep ticks of schedules; the newest 100 of each schedule stay")
+    keep_mails: setting_checks.Days = Field(30, gt=0, description="days to keep delivered mail; undelivered mail is kept twice as long")
+    keep_reports: setting_checks.Days = Field(400, gt=0, description="days to keep reports in the archive")
+    keep_audit: setting_checks.Days = Field(400, gt=0, description="days to keep audit entries")

@@ -214,7 +214,8 @@ def test_settings_are_shown_with_their_origin_and_without_secrets(site: Site) ->
     words = in_words(page)
     assert re.search(r"CALLBOARD_DATABASE_URL \S+ environment", words)
     assert re.search(r"CALLBOARD_THREADS 8 default", words)
-    assert "Dead jobs are kept 180" in words
+    assert "Succeeded jobs and their results 14 CALLBOARD_KEEP_SUCCEEDED" in words
+    assert "CALLBOARD_KEEP_SUCCEEDED 14 default" in words
     assert masked("broker_url", "amqp://u:p/a@ss@h:1/;amqps://v:w@k/") == "amqp://u:•••@h:1/;amqps://v:•••@k/"
     assert masked("secret_key", "x") == "•••"
 

@@ -23,15 +23,19 @@ def index() -> str:
     """The settings; secrets are hidden."""
     present = settings.get_settings()
     rows = [
-        (f"{PREFIX}{name.upper()}", masked(name, getattr(present, name)), _origin(name, present), field.description)
+        (f"{PREFIX}{name.upper()}", masked(name, _plain(getattr(present, name))), _origin(name, present), field.description)
         for name, field in Settings.model_fields.items()
     ]
     kept = [
-        (field.description, getattr(present, name), f"{PREFIX}{name.upper()}")
+        (field.description, _plain(getattr(present, name)), f"{PREFIX}{name.upper()}")
         for name, field in Settings.model_fields.items()
         if name.startswith("keep_")
     ]
     return render_template("admin/settings.html", rows=rows, kept=kept)
+
+
+def _plain(value: object) -> object:
+    return f"{value:.15g}" if isinstance(value, float) else value
 
 
 def _origin(name: str, present: Settings) -> str:
