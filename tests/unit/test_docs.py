@@ -13,6 +13,7 @@ from src.configuration.setting_sources import PREFIX
 from src.jobs.alerts import mutes
 from src.jobs.core.states import MOVES, State
 from src.jobs.search.fields import FIELDS
+from src.operations.workflows.workflow_request import StepBody
 from src.schedules.ticks import backfill
 from src.settings import Settings
 from src.web.api.openapi import document as openapi_document
@@ -61,6 +62,18 @@ def test_every_command_and_every_address_of_the_api_that_the_docs_name_is_there(
     assert {"pause", "workflow", "edit"} <= verbs
     assert [address for address in named if not there.fullmatch(address)] == []
     assert "/workflows" in named
+
+
+def test_every_curl_line_says_that_it_sends_json() -> None:
+    lines = [(str(page.relative_to(ROOT)), line) for page in PAGES for line in page.read_text().splitlines() if "curl " in line]
+
+    assert [each for each in lines if re.search(r"-d '[{\[]", each[1]) and "Content-Type: application/json" not in each[1]] == []
+
+
+def test_every_field_of_a_step_is_on_the_page_of_workflows() -> None:
+    page = (DOCS / "reference" / "workflows.md").read_text()
+
+    assert [name for name in StepBody.model_fields if not re.search(rf'[`"]{name}[`"]', page)] == []
 
 
 def test_every_field_of_a_query_is_in_the_docs_and_no_other() -> None:
