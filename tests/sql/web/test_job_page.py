@@ -19,6 +19,7 @@ from src.operations.people.roles import Role
 from src.sql.clock import now
 from src.sql.columns import to_microseconds
 from src.sql.database import write
+from src.web.render.graphics import timelines
 from tests.harness.jobs import claim, claimed, ended, hired, settle
 from tests.harness.site import Site, in_words
 
@@ -53,7 +54,7 @@ def test_a_running_job_says_how_long_it_runs_how_fast_and_how_long_it_still_take
 
 
 @pytest.mark.both_stores
-def test_the_timeline_shows_waits_attempts_and_past_pauses(site: Site) -> None:
+def test_the_timeline_shows_waits_attempts_and_past_pauses(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     program, visit, worker = site.program(), site.browser(), hired(site.database)
     one = claimed(site.database, worker)
     settle(site.database, worker, ended(one, State.RETRYING, error="ValueError: no"))
@@ -71,6 +72,9 @@ def test_the_timeline_shows_waits_attempts_and_past_pauses(site: Site) -> None:
     assert 'class="piece failed"' in page
     assert 'class="present"' in page
     assert "until it is due" in in_words(page)
+    with monkeypatch.context() as patch:
+        patch.setattr(timelines, "MOST_LANES", 1)
+        assert "1 earlier attempt is in the data below." in in_words(visit.get(f"/jobs/{one.id}").text)
     kinds = [each["kind"] for each in program.get(f"/api/v1/jobs/{waiting}/timeline").get_json()["periods"]]
     assert kinds == ["queued", "paused", "queued"]
     assert 'class="wait paused"' in visit.get(f"/jobs/{waiting}").text
