@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from dramatiq.errors import Retry as _Retry
@@ -14,6 +14,7 @@ from ..broker.options.isolation import HardTimeLimitExceeded as TimeLimitExceede
 from ..sql.clock import now
 from .base.differences import Unsupported
 from .base.modules import absent
+from .base.seconds import seconds
 
 __all__ = [
     "AlreadyRegistered",
@@ -180,7 +181,7 @@ class ChordError(TaskError):
 
 
 class Retry(TaskPredicate, _Retry):
-    """Asks for another attempt. `when`: seconds from now, or a datetime. `call`: its arguments."""
+    """Asks for another attempt. `when`: seconds from now, as countdown= of apply_async takes them, or a datetime. `call`: its arguments."""
 
     call: tuple[Any, Any] | None = None
 
@@ -188,17 +189,18 @@ class Retry(TaskPredicate, _Retry):
         self,
         message: str | None = None,
         exc: BaseException | None = None,
-        when: float | datetime | None = None,
+        when: float | str | timedelta | datetime | None = None,
         is_eager: bool = False,
         sig: Any = None,
         **_: Any,
     ) -> None:
-        self.exc, self.when, self.is_eager, self.sig = exc, when, is_eager, sig
+        self.exc, self.is_eager, self.sig = exc, is_eager, sig
+        self.when = when if when is None or isinstance(when, datetime) else seconds("when", when)
         self.message = message or self._words()
-        if isinstance(when, datetime):
-            self.delay: int | None = max(0, int((when - now()).total_seconds() * 1000))
+        if isinstance(self.when, datetime):
+            self.delay: int | None = max(0, int((self.when - now()).total_seconds() * 1000))
         else:
-            self.delay = None if when is None else int(when * 1000)
+            self.delay = None if self.when is None else int(self.when * 1000)
         Exception.__init__(self, self.message)
 
     @property

@@ -16,6 +16,7 @@ from ...jobs.submit.submission import new_id
 from ...sql.clock import now
 from ..base import values
 from ..base.differences import refused, unknown, unsupported
+from ..base.seconds import seconds
 from ..conf.conf import Conf
 from . import registry, request, routes
 
@@ -148,12 +149,7 @@ def aware(conf: Conf, name: str, given: Any) -> datetime:
 
 def _ms(name: str, given: Any, least: float | None = 0) -> float:
     """Convert seconds to milliseconds."""
-    seconds = given.total_seconds() if isinstance(given, timedelta) else given
-    if isinstance(seconds, str):
-        seconds = float(seconds)
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or (least is not None and seconds <= least):
-        raise ValueError(f"{name} must be a number of seconds{' above 0' if least is not None else ''}, not {given!r:.60}")
-    return max(0, seconds * 1000)
+    return max(0, seconds(name, given, least) * 1000)
 
 
 def encoded(known: registry.Known | None, args: list[Any], kwargs: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:

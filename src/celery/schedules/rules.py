@@ -17,7 +17,7 @@ class schedule:
         if nowfun is not None:
             raise unsupported("schedule(nowfun=)")
         seconds = run_every.total_seconds() if isinstance(run_every, timedelta) else run_every
-        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or seconds <= 0 or seconds != int(seconds):
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or seconds <= 0 or seconds % 1 != 0:
             raise ValueError(f"run_every must be a whole number of seconds above 0, not {run_every!r}: round it.")
         self.run_every = timedelta(seconds=seconds)
         self.relative = relative

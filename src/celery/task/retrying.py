@@ -6,6 +6,7 @@ import inspect
 import random
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 from itertools import zip_longest
 from typing import Any
 
@@ -13,6 +14,7 @@ from ...jobs.attempts.current_job import current_job
 from ...jobs.control import edits
 from ...jobs.control.edits import Edit
 from ..base.differences import unsupported
+from ..base.seconds import seconds
 from ..core import messages, sending
 from ..exceptions import Ignore, MaxRetriesExceededError, Reject, Retry
 
@@ -22,7 +24,7 @@ _CHANGEABLE = ("expires", "priority")
 
 
 def retry(
-    task: Any, args: Any, kwargs: Any, exc: BaseException | None, throw: bool, eta: Any, countdown: float | None, max_retries: int | None,
+    task: Any, args: Any, kwargs: Any, exc: BaseException | None, throw: bool, eta: Any, countdown: Any, max_retries: int | None,
     options: dict[str, Any],
 ) -> Exception:  # fmt: skip
     """Raise Retry for the running attempt; see Task.retry."""
@@ -41,8 +43,7 @@ def retry(
             task_args=request.args,
             task_kwargs=request.kwargs,
         )
-    when = messages.aware(task.conf, "eta", eta) if eta is not None else task.default_retry_delay if countdown is None else countdown
-    asked = Retry(exc=exc, when=when, is_eager=request.is_eager)
+    asked = Retry(exc=exc, when=_when(task, eta, countdown), is_eager=request.is_eager)
     asked.call = _arguments(task, args, kwargs)
     if not request.is_eager:
         _revise(task, asked.call, options)
@@ -50,6 +51,13 @@ def retry(
         raise asked from exc
     request.postponed = asked
     return asked
+
+
+def _when(task: Any, eta: Any, countdown: Any) -> datetime | float:
+    """Return the instant of the next attempt, or the seconds until it."""
+    if eta is not None:
+        return messages.aware(task.conf, "eta", eta)
+    return seconds("default_retry_delay", task.default_retry_delay) if countdown is None else seconds("countdown", countdown)
 
 
 def _arguments(task: Any, args: Any, kwargs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:

@@ -180,7 +180,7 @@ class Task:
 
     def retry(
         self, args: Any = None, kwargs: Any = None, exc: BaseException | None = None, throw: bool = True, eta: Any = None,
-        countdown: float | None = None, max_retries: int | None = None, **options: Any,
+        countdown: Any = None, max_retries: int | None = None, **options: Any,
     ) -> Exception:  # fmt: skip
         """Raise Retry, so that the job runs again; raise `exc` or MaxRetriesExceededError after the last retry.
 

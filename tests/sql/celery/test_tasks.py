@@ -136,6 +136,25 @@ def test_a_call_of_retry_may_have_its_own_limit_and_time(inline: Inline, time: S
     assert result.get(1) == 1
 
 
+@pytest.mark.parametrize("countdown", ["120", 120, timedelta(minutes=2)], ids=["text", "number", "timedelta"])
+def test_retry_reads_a_countdown_as_apply_async_does(countdown: Any, inline: Inline, time: StillClock) -> None:
+    later = now() + timedelta(minutes=2)
+    called, retried = tasks.add.apply_async((1, 1), countdown=countdown), tasks.flaky.delay(2, countdown=countdown)
+    inline.run_all()
+
+    assert [look(inline.database, each.id).due_at for each in (called, retried)] == [later, later]
+    assert look(inline.database, retried.id).error == "Retry: Retry in 120s: ConnectionError('no answer')"
+
+
+@pytest.mark.parametrize("given", [float("nan"), float("inf"), "soon", True])
+def test_a_time_that_is_no_number_of_seconds_is_refused(given: Any, inline: Inline) -> None:
+    for option in ("countdown", "time_limit", *(["expires"] if given != "soon" else [])):
+        with pytest.raises(ValueError, match=f"{option} must be a number of seconds"):
+            tasks.add.apply_async((1, 1), **{option: given})
+    with pytest.raises(ValueError, match="countdown must be a number of seconds, not"):
+        tasks.flaky.apply((2,), {"countdown": given}).get()
+
+
 @pytest.mark.both_stores
 def test_a_retry_may_change_arguments_expiry_and_priority(inline: Inline, time: StillClock) -> None:
     result = tasks.counts_up.delay(1, expires=60, priority=7)

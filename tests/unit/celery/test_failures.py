@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import traceback
+from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from src.celery.base import values
-from src.celery.exceptions import MaxRetriesExceededError, SoftTimeLimitExceeded, TimeLimitExceeded
+from src.celery.exceptions import MaxRetriesExceededError, Retry, SoftTimeLimitExceeded, TimeLimitExceeded
 from src.celery.result.failures import rebuilt
 
 
@@ -39,6 +41,16 @@ def test_a_name_that_is_no_exception_is_never_called() -> None:
 def test_limits_have_celerys_names() -> None:
     assert type(rebuilt("TimeLimitExceeded", None)) is SoftTimeLimitExceeded
     assert type(rebuilt("HardTimeLimitExceeded: 3 s", None)) is TimeLimitExceeded
+
+
+@pytest.mark.parametrize(("when", "ms"), [("7", 7000), (timedelta(seconds=5), 5000), (0.5, 500), (None, None)])
+def test_a_retry_reads_its_seconds_from_a_text_and_a_timedelta(when: Any, ms: int | None) -> None:
+    assert Retry("later", when=when).delay == ms
+
+
+def test_a_retry_at_no_number_of_seconds_is_refused() -> None:
+    with pytest.raises(ValueError, match="when must be a number of seconds, not nan"):
+        Retry("later", when=float("nan"))
 
 
 def test_a_dictionary_that_only_looks_tagged_stays() -> None:

@@ -144,6 +144,8 @@ def test_the_suns_events_are_refused() -> None:
         (lambda: crontab(minute=None), "minute must be a number"),
         (lambda: crontab(day_of_month=1, day_of_week=1), "restrict one of them"),
         (lambda: schedule(0.5), "whole number of seconds"),
+        (lambda: schedule(float("nan")), "whole number of seconds"),
+        (lambda: schedule(float("inf")), "whole number of seconds"),
         (lambda: schedule(0), "above 0"),
         (lambda: crontab(nowfun=print), "nowfun"),
         (lambda: schedule(10).is_due(None), "is_due"),
