@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import builtins
 import importlib
 import re
@@ -18,12 +19,19 @@ from ...jobs.workflows.replacing import REPLACED
 from ...sql.database import read
 from .. import exceptions
 
+
+class SoftTimeLimitExceeded(exceptions.TaskError, exceptions.SoftTimeLimitExceeded):
+    """The soft time limit as the task's caller gets it: an Exception, as in Celery."""
+
+
 #: names of exceptions here -> Celery's
 _RENAMED: dict[str, type[BaseException]] = {
-    "TimeLimitExceeded": exceptions.SoftTimeLimitExceeded,
+    "TimeLimitExceeded": SoftTimeLimitExceeded,
     "HardTimeLimitExceeded": exceptions.TimeLimitExceeded,
     "Retry": exceptions.Retry,
 }
+#: exceptions that end the process, task or generator which does not catch them
+_ENDING = (SystemExit, KeyboardInterrupt, GeneratorExit, asyncio.CancelledError)
 #: reason of a step that was cancelled because another one failed
 _CAUSED = "cancelled: step "
 _FAILED = (State.DEAD, State.CANCELLED, State.EXPIRED)
@@ -47,6 +55,7 @@ def rebuilt(error: str, traceback: str | None) -> BaseException:
     """Return the exception of an error line, `Type: message`.
 
     A stand-in of the same name if its class cannot be imported; its text has that name if the class takes other arguments.
+    Also a stand-in if the class is not an Exception: the end of a task must not end the process of its caller.
     """
     kind, _, text = error.partition(": ")
     if not kind.isidentifier():
@@ -54,12 +63,10 @@ def rebuilt(error: str, traceback: str | None) -> BaseException:
     found = _class(kind, traceback or "")
     if found is not None:
         try:
-            return _made(found, text)
+            return _made(found if issubclass(found, Exception) else _catchable(found), text)
         except Exception:  # noqa: BLE001 - the constructor of a foreign class may take anything, and raise anything
             text = f"{kind}({text})"
-    stand_in: type[Exception] = type(
-        kind, (exceptions.TaskError,), {"__module__": __name__, "__doc__": "Stand-in for an exception of a task."}
-    )
+    stand_in = _stand_in(kind)
     return stand_in(text) if text else stand_in()
 
 
@@ -123,6 +130,15 @@ def _class(kind: str, traceback: str) -> type[BaseException] | None:
     else:
         found = getattr(builtins, kind, None)
     return found if isinstance(found, type) and issubclass(found, BaseException) else None
+
+
+def _stand_in(kind: str, *others: type[BaseException]) -> type[BaseException]:
+    return type(kind, (exceptions.TaskError, *others), {"__module__": __name__, "__doc__": "Stand-in for an exception of a task."})
+
+
+def _catchable(kind: type[BaseException]) -> type[BaseException]:
+    """Return a stand-in that `except Exception` catches; also `except` with its own class, unless that asks the process to end."""
+    return _stand_in(kind.__name__, *([] if issubclass(kind, _ENDING) else [kind]))
 
 
 def _made(kind: type[BaseException], text: str) -> BaseException:

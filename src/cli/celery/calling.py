@@ -62,7 +62,7 @@ def result(*, id: str, traceback: bool) -> None:
         with waiting_for(found):
             value = job.get()
     except Exception as error:  # noqa: BLE001 - the task may have raised anything
-        raise UpError(f"{type(error).__name__}: {error}") from None
+        raise UpError(f"{type(error).__name__}: {error}".removesuffix(": ")) from None
     click.echo(visible(str(value)))
 
 

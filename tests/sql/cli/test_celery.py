@@ -108,6 +108,10 @@ def test_the_result_of_a_job_or_its_failure_is_printed(celery: Terminal) -> None
     with celery.database.write() as session:
         session.execute(update(Job).values(state=State.DEAD, result=None, error="KeyError: 'gone'"))
     assert celery.run("celery", "result", id, code=1) == "· ./run job " + id + "\n✘ KeyError: 'gone'"
+    for error in ("SystemExit: 0", "KeyboardInterrupt", "CancelledError"):
+        with celery.database.write() as session:
+            session.execute(update(Job).values(error=error))
+        assert celery.run("celery", "result", id, code=1).endswith(f"\n✘ {error}")
 
 
 SHOP = """\

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import traceback
 from datetime import timedelta
 from typing import Any
@@ -9,12 +10,16 @@ from typing import Any
 import pytest
 
 from src.celery.base import values
-from src.celery.exceptions import MaxRetriesExceededError, Retry, SoftTimeLimitExceeded, TimeLimitExceeded
+from src.celery.exceptions import MaxRetriesExceededError, Retry, SoftTimeLimitExceeded, TaskError, TimeLimitExceeded
 from src.celery.result.failures import rebuilt
 
 
 class Own(Exception):
     """An exception of an application."""
+
+
+class OwnBase(BaseException):
+    """An exception that `except Exception` shall not swallow in the task."""
 
 
 @pytest.mark.parametrize(
@@ -38,8 +43,26 @@ def test_a_name_that_is_no_exception_is_never_called() -> None:
     assert (type(made).__name__, isinstance(made, Exception)) == ("system", True)
 
 
+@pytest.mark.parametrize(
+    "error",
+    [SystemExit(0), KeyboardInterrupt(), GeneratorExit(), asyncio.CancelledError(), SoftTimeLimitExceeded(), OwnBase("own")],
+    ids=lambda error: type(error).__name__,
+)
+def test_an_exception_that_would_end_the_callers_process_is_one_that_it_catches(error: BaseException) -> None:
+    made = rebuilt(f"{type(error).__name__}: {error}".removesuffix(": "), "".join(traceback.format_exception(error)))
+
+    assert isinstance(made, TaskError)
+    assert type(made).__name__.endswith(type(error).__name__)
+    assert str(made) == str(error)
+    assert isinstance(made, type(error)) is isinstance(error, SoftTimeLimitExceeded | OwnBase)  # which no caller takes for its own end
+
+
+def test_a_class_that_has_no_subclass_which_is_caught_gets_a_stand_in() -> None:
+    assert str(rebuilt("BaseExceptionGroup: two (2 sub-exceptions)", None)) == "BaseExceptionGroup(two (2 sub-exceptions))"
+
+
 def test_limits_have_celerys_names() -> None:
-    assert type(rebuilt("TimeLimitExceeded", None)) is SoftTimeLimitExceeded
+    assert isinstance(rebuilt("TimeLimitExceeded", None), SoftTimeLimitExceeded)
     assert type(rebuilt("HardTimeLimitExceeded: 3 s", None)) is TimeLimitExceeded
 
 
