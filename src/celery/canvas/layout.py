@@ -160,12 +160,9 @@ class Plan:
 
     def _lay_chord(self, given: chord, place: Place) -> Laid:
         scope = len(self.workflow.steps) if place.scope is None else place.scope
-        header = self.lay(_with_args(given.header, given.args), replace(place, options=_timing(given, place), scope=None))
-        others = {
-            name: value
-            for name, value in {**given.options, **(place.options or {})}.items()
-            if name not in (*_OF_FIRST, "link", "link_error")
-        }
+        options = {**given.options, **(place.options or {})}
+        header = self.lay(_with_args(given.header, given.args), replace(place, options=options, scope=None))
+        others = {name: value for name, value in options.items() if name not in (*_OF_FIRST, "link", "link_error")}
         behind = _behind(header, place)
         body = self.lay(given.required_body(), replace(behind, options=others, scope=scope))
         return Laid(body.end, (*header.steps, *body.steps), body.result, body.root)
@@ -253,7 +250,3 @@ def _with_errbacks_in_body(given: chord) -> chord:
     for errback in errbacks:
         copy.required_body().link_error(errback)
     return copy
-
-
-def _timing(given: chord, place: Place) -> dict[str, Any]:
-    return {name: value for name, value in {**given.options, **(place.options or {})}.items() if name in _OF_FIRST}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,21 @@ from src.jobs.core.models import Job
 from src.jobs.core.states import State
 from src.sql.clock import now
 from tests.actors import celery_tasks
-from tests.actors.celery_tasks import add, fail, joined_by, keep, log_error, log_id, log_id_with, mul, replaced_by, stamps, subtract, xsum
+from tests.actors.celery_tasks import (
+    add,
+    fail,
+    its_request,
+    joined_by,
+    keep,
+    log_error,
+    log_id,
+    log_id_with,
+    mul,
+    replaced_by,
+    stamps,
+    subtract,
+    xsum,
+)
 from tests.harness.inline import Inline
 from tests.harness.jobs import StillClock, look
 
@@ -294,6 +309,36 @@ def test_a_chord_adds_up_the_results_of_its_header(members: int, run: Callable[[
 
     assert run(result) == sum(i + i for i in range(members))
     assert run(chord([add.s(i, i) for i in range(members)], xsum.s())()) == result.get(1)
+
+
+@pytest.mark.parametrize(
+    "send",
+    [
+        lambda: chord([add.s(1, 1), add.s(2, 2)], xsum.s()).apply_async(queue="urgent", priority=9, expires=60),
+        lambda: chord([add.s(1, 1), add.s(2, 2)])(xsum.s(), queue="urgent", priority=9, expires=60),
+        lambda: chord([add.s(1, 1), add.s(2, 2)], xsum.s(), queue="urgent").set(priority=9, expires=60)(),
+        lambda: (group(add.s(1, 1), add.s(2, 2)) | xsum.s()).apply_async(queue="urgent", priority=9, expires=60),
+        lambda: group(chord([add.s(1, 1), add.s(2, 2)], xsum.s())).apply_async(queue="urgent", priority=9, expires=60),
+    ],
+    ids=["call", "body", "own", "chain", "group"],
+)
+def test_options_of_a_chord_are_those_of_its_header_and_its_body(send: Callable[[], Any], inline: Inline, time: StillClock) -> None:
+    send()
+
+    found = [(job.queue, job.priority, job.expires_at) for actor in ("add", "xsum") for job in jobs(inline, actor)]
+    assert found == [("urgent", 9, now() + timedelta(seconds=60))] * 3
+
+
+def test_a_chords_headers_reach_all_its_tasks_its_id_and_its_group_only_the_body(run: Callable[[Any], Any]) -> None:
+    names = ("id", "tenant", "group", "group_index")
+    call = chord([its_request.si(*names), its_request.si(*names)], its_request.si(*names))
+    alone = call.apply_async(headers={"tenant": "t1"}, task_id="body")
+    outer = group(add.si(1, 1), call).apply_async(headers={"tenant": "t1"})
+
+    assert [run(alone)[name] for name in names] == ["body", "t1", None, None]
+    assert [(each["tenant"], each["group_index"]) for each in alone.parent.get(1)] == [("t1", 0), ("t1", 1)]
+    assert (run(outer)[1]["tenant"], outer.get(1)[1]["group_index"]) == ("t1", 1)
+    assert {each["group"] for each in outer[1].parent.get(1)} == {outer[1].parent.id}
 
 
 def test_a_chord_whose_header_fails_has_a_chord_error_and_raises_its_cause(inline: Inline) -> None:
