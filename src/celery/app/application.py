@@ -187,7 +187,7 @@ class Celery:
     ) -> str:
         """Add a schedule for a task; returns its name."""
         entry = beat.entry(schedule, sig, args, kwargs, options)
-        key = name or beat.name_of(entry)
+        key = name or beat.name_of(entry, self.conf["beat_schedule"])
         self.conf["beat_schedule"][key] = entry
         if self.is_loaded:
             beat.declare(self.conf, self._place)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -10,6 +11,7 @@ from typing import Any
 import dramatiq
 
 from ...broker.options import periodic
+from ...logs import get_logger
 from ..base.differences import refused, unknown, unsupported, warn_unknown
 from ..canvas import Signature
 from ..conf.conf import Conf
@@ -17,6 +19,8 @@ from ..core import messages, registry, routes
 from ..exceptions import ImproperlyConfigured, NotRegistered
 from ..schedules import maybe_schedule
 from ..task import declaration
+
+log = get_logger(__name__)
 
 #: `enabled` is a key of django-celery-beat
 ENTRY_KEYS = frozenset({"task", "schedule", "args", "kwargs", "options", "relative", "enabled"})
@@ -39,10 +43,22 @@ def entry(schedule: Any, signature: Any, args: Any, kwargs: Any, options: Mappin
     }
 
 
-def name_of(entry: Mapping[str, Any]) -> str:
-    """Return the name of an entry without one: its call, as Celery names it."""
-    sig = Signature(entry["task"], entry["args"], entry["kwargs"])
-    return re.sub(r"[^\w.,=()' -]", "_", repr(sig))[:150]
+def name_of(entry: Mapping[str, Any], others: Mapping[str, Any]) -> str:
+    """Return the name of an entry without one: its call, as Celery names it, with a hash if another call of `others` has that name.
+
+    Log a warning if it replaces an entry of the same call.
+    """
+    call = _call(entry)
+    name = re.sub(r"[^\w.,=()' -]", "_", call)[:150]
+    if name in others and _call(others[name]) != call:
+        name = f"{name[:141]} {hashlib.sha256(call.encode()).hexdigest()[:8]}"
+    if others.get(name, entry) != entry:
+        log.warning("periodic_task_replaced", schedule=name, cure="pass name= to add_periodic_task()")
+    return name
+
+
+def _call(entry: Mapping[str, Any]) -> str:
+    return repr(Signature(entry.get("task"), entry.get("args"), entry.get("kwargs")))
 
 
 @dataclass(frozen=True, slots=True)

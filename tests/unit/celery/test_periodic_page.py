@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 import src.actors
 from src.broker.options.periodic import complete_owners, declarations
@@ -57,6 +58,29 @@ def test_tasks_are_scheduled_when_the_module_is_complete(app: Celery) -> None:
     assert (draft(world).every_s, src.actors.broker.actors[world].options["expires"]) == (30, timedelta(seconds=10))
     assert draft("tasks.test('Happy Mondays_')").cron == "30 7 * * 1"
     assert src.actors.broker.actors["add every 10"].fn("hello") == "hello"
+
+
+def test_calls_whose_names_would_be_equal_have_schedules_of_their_own(app: Celery, add: Any) -> None:
+    long = "x" * 150
+    names = [app.add_periodic_task(60, add.s(word, 1)) for word in ("daily:eu", "daily/eu", f"{long}1", f"{long}2")]
+    app.finalize()
+
+    assert names[0] == "tasks.add('daily_eu', 1)"  # as before: a new name would begin a new history
+    assert [draft(name).args for name in names] == [["daily:eu", 1], ["daily/eu", 1], [f"{long}1", 1], [f"{long}2", 1]]
+    assert max(map(len, names)) == 150
+
+
+def test_a_call_that_is_scheduled_twice_without_a_name_is_warned_of(app: Celery, add: Any) -> None:
+    app.add_periodic_task(60, add.s(1, 1))
+    with capture_logs() as logs:
+        app.add_periodic_task(60, add.s(1, 1))
+        app.add_periodic_task(60, add.s(1, 1), name="by name")
+        app.add_periodic_task(30, add.s(1, 1), name="by name")
+    assert logs == []
+    with capture_logs() as logs:
+        app.add_periodic_task(crontab(hour=3), add.s(1, 1))
+
+    assert [(each["event"], each["schedule"]) for each in logs] == [("periodic_task_replaced", "tasks.add(1, 1)")]
 
 
 def test_a_schedule_of_the_configuration(app: Celery, add: Any) -> None:
