@@ -1,12 +1,12 @@
-"""Keyword arguments: an unknown one is refused with the name that is meant."""
+"""Arguments of Python calls: an unknown keyword, or a text or mapping in place of a list, is refused with the cure."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from difflib import get_close_matches
 from functools import wraps
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -39,6 +39,30 @@ def named_as(
         return called
 
     return decorate
+
+
+def positional(args: Any) -> tuple[Any, ...]:
+    """Return a job's positional arguments as a tuple. Raises TypeError for what would come apart into characters or keys."""
+    if not args:
+        return ()
+    if isinstance(args, Mapping | Set | str | bytes | bytearray) or not hasattr(args, "__iter__"):
+        is_set = isinstance(args, Set)
+        cure = (
+            "pass it as kwargs="
+            if isinstance(args, Mapping)
+            else "write a list, which has an order"
+            if is_set
+            else f"write ({args!r:.60},)"
+        )
+        raise TypeError(f"args must be a list or tuple, not {args!r:.60}: {cure}")
+    return tuple(args)
+
+
+def named(kwargs: Any) -> dict[str, Any]:
+    """Return a job's keyword arguments as a dictionary of its own. Raises TypeError for another thing than a mapping."""
+    if kwargs and not isinstance(kwargs, Mapping):
+        raise TypeError(f"kwargs must be a mapping, not {kwargs!r:.60}")
+    return dict(kwargs or {})
 
 
 def _meant(name: str, known: list[str], elsewhere: Mapping[str, str], cure: str) -> str:

@@ -55,3 +55,31 @@ def test_a_wrong_option_of_an_actor_names_the_right_one(name: str, words: str) -
     with pytest.raises(ValueError, match="actor options are undefined") as refused:
         dramatiq.actor(**options)(act)
     assert str(refused.value) == f"The following actor options are undefined: {words}"
+
+
+@pytest.mark.parametrize(
+    ("args", "cure"),
+    [
+        ({"x": 1}, "args must be a list or tuple, not {'x': 1}: pass it as kwargs="),
+        ("ab", "args must be a list or tuple, not 'ab': write ('ab',)"),
+        (b"ab", "args must be a list or tuple, not b'ab': write (b'ab',)"),
+        ({1}, "args must be a list or tuple, not {1}: write a list, which has an order"),
+        (5, "args must be a list or tuple, not 5: write (5,)"),
+    ],
+)
+@pytest.mark.parametrize(
+    "call",
+    [lambda **how: src.actors.broker.actors["act_on_jobs"].message_with_options(**how), lambda **how: every(60, **how)],
+    ids=["message", "schedule"],
+)
+def test_arguments_that_would_come_apart_are_refused_with_the_cure(call: Any, args: Any, cure: str) -> None:
+    with pytest.raises(TypeError) as caught:
+        call(args=args)
+    assert str(caught.value) == cure
+    with pytest.raises(TypeError, match="kwargs must be a mapping, not 'ab'"):
+        call(kwargs="ab")
+
+
+def test_other_sequences_are_arguments() -> None:
+    call: Any = src.actors.broker.actors["act_on_jobs"].message_with_options
+    assert (call(args=[1, 2]).args, call(args=range(2), kwargs=None).args, every(60, args=()).draft.args) == ((1, 2), (0, 1), [])

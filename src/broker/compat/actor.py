@@ -7,6 +7,7 @@ from typing import Any, ParamSpec, TypeVar
 from dramatiq import Actor, Message
 
 from ...jobs.submit.submission import new_id
+from ...keywords import named, positional
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -19,7 +20,7 @@ class JobsActor(Actor[P, R]):
     """
 
     def message_with_options(self, *, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None, **options: Any) -> Message[R]:
-        """Build a message with options. Raises TypeError if a callback is not an actor."""
-        message = super().message_with_options(args=args, kwargs=kwargs, **options)
+        """Build a message with options. Raises TypeError if a callback is not an actor, or args is a text or a mapping."""
+        message = super().message_with_options(args=positional(args), kwargs=named(kwargs), **options)
         object.__setattr__(message, "message_id", new_id())  # in place: a copy takes longer, and no other code has the message yet
         return message

@@ -12,6 +12,7 @@ from typing import Any, NoReturn, overload
 import dramatiq
 
 from ...importing import after_imports
+from ...keywords import named, positional
 from ...sql.clock import now
 from ..base.differences import refused, unsupported, warn_unknown
 from ..canvas import Signature, signature
@@ -131,7 +132,7 @@ class Celery:
         options = {option: value for option, value in options.items() if value is not None}
         if registry.find(name) is not None or {"link", "link_error"} & options.keys():
             return Signature(name, args, kwargs, options).send()
-        sent = message(name, args or (), kwargs or {}, options)
+        sent = message(name, positional(args), named(kwargs), options)
         send(sent, has_own_id="task_id" in options)
         return AsyncResult(sent.message_id, task_name=name, ignored=is_ignored(sent))
 

@@ -11,6 +11,7 @@ from typing import Any
 import dramatiq
 
 from ...broker.options import periodic
+from ...keywords import named, positional
 from ...logs import get_logger
 from ..base.differences import refused, unknown, unsupported, warn_unknown
 from ..canvas import Signature
@@ -37,8 +38,8 @@ def entry(schedule: Any, signature: Any, args: Any, kwargs: Any, options: Mappin
     return {
         "task": sig.task,
         "schedule": schedule,
-        "args": (*(args or ()), *sig.args),
-        "kwargs": {**sig.kwargs, **(kwargs or {})},
+        "args": (*positional(args), *sig.args),
+        "kwargs": {**sig.kwargs, **named(kwargs)},
         "options": {**sig.options, **options},
     }
 
@@ -133,7 +134,7 @@ def _declare(conf: Conf, owner: str, name: str, given: Mapping[str, Any]) -> str
         elif kept is None:
             warn_unknown(f"an option of beat_schedule[{name!r}]", option, ENTRY_OPTIONS, "the schedule does without it")
     task: Any = registry.task(given["task"])
-    args, kwargs = messages.encoded(task, list(given.get("args") or ()), dict(given.get("kwargs") or {}))
+    args, kwargs = messages.encoded(task, list(positional(given.get("args"))), named(given.get("kwargs")))
     rule = replace(maybe_schedule(given["schedule"]).declaration(zone=conf.zone_name, args=args, kwargs=kwargs), owner=owner)
     queue, chosen = _with(task, options)
     actor_name = f"{name} (beat)" if name in registry.tasks else name

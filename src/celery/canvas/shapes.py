@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ...jobs.submit.submission import new_id
+from ...keywords import positional
 from ..core import registry
 from ..result import GroupResult
 from .signatures import Entry, Signature, linked
@@ -63,7 +64,7 @@ class chain(_Several):
             if number and not last.successful():
                 return last
             task = _linked(each, callbacks if number == len(self.tasks) - 1 else [], errbacks)
-            given = (*(args or ()), *self.args) if number == 0 else (last.get(),)
+            given = (*positional(args), *self.args) if number == 0 else (last.get(),)
             result = task.apply(given, kwargs if number == 0 else None)
             result.parent = last
             last = result
@@ -101,7 +102,7 @@ class group(_Several):
 
     def apply(self, args: Any = None, kwargs: Any = None, **options: Any) -> Any:
         """Run it in this process."""
-        given = (*(args or ()), *self.args)
+        given = (*positional(args), *self.args)
         links = self._links(options)
         return GroupResult(new_id(), [_linked(task, *links).apply(given, kwargs) for task in self.unrolled()])
 
@@ -197,7 +198,7 @@ class chord(Signature):
     def apply(self, args: Any = None, kwargs: Any = None, body: Any = None, **options: Any) -> Any:
         """Run it in this process."""
         whole = self if body is None else self._with(body)
-        header = whole.header.apply((*(args or ()), *self.args))
+        header = whole.header.apply((*positional(args), *self.args))
         result = whole.required_body().apply((header.get(),))
         result.parent = header
         return result

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from ...hooks import Hook
 from ...jobs.submit.submission import new_id
+from ...keywords import named, positional
 from ..core import messages, registry
 from ..result import AsyncResult
 
@@ -56,8 +57,8 @@ class Signature(dict[str, Any]):
             return
         super().__init__(
             task=task if isinstance(task, str) or task is None else task.name,
-            args=tuple(args or ()),
-            kwargs=dict(kwargs or {}),
+            args=positional(args),
+            kwargs=named(kwargs),
             options={**(options or {}), **more},
             subtask_type=subtask_type,
             immutable=immutable,
@@ -125,7 +126,7 @@ class Signature(dict[str, Any]):
 
     def send(self, args: Any = None, kwargs: Any = None, **options: Any) -> Any:
         """Send it as apply_async() does that no application overrides."""
-        return sender.part(self, tuple(args or ()), dict(kwargs or {}), options)
+        return sender.part(self, positional(args), named(kwargs), options)
 
     def apply(self, args: Any = None, kwargs: Any = None, **options: Any) -> Any:
         """Run it in this process, and its links; return an EagerResult."""
@@ -137,7 +138,7 @@ class Signature(dict[str, Any]):
         whole = {**self.options, **(options or {})}
         if self.immutable:
             return tuple(self.args), dict(self.kwargs), whole
-        return (*(args or ()), *self.args), {**self.kwargs, **(kwargs or {})}, whole
+        return (*positional(args), *self.args), {**self.kwargs, **named(kwargs)}, whole
 
     def clone(self, args: Any = None, kwargs: Any = None, **options: Any) -> Signature:
         """Return a copy with these arguments and options added."""

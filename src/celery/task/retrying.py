@@ -13,6 +13,7 @@ from typing import Any
 from ...jobs.attempts.current_job import current_job
 from ...jobs.control import edits
 from ...jobs.control.edits import Edit
+from ...keywords import named, positional
 from ..base.differences import unsupported
 from ..base.seconds import seconds
 from ..core import messages, sending
@@ -66,12 +67,12 @@ def _arguments(task: Any, args: Any, kwargs: Any) -> tuple[tuple[Any, ...], dict
     parameters = inspect.signature(task.run).parameters.values()
     names = [each.name if each.kind is each.POSITIONAL_OR_KEYWORD else "" for each in parameters if each.kind in _POSITIONAL]
     if kwargs is None:
-        given = own if args is None else tuple(args)
+        given = own if args is None else positional(args)
         return given, {name: value for name, value in own_named.items() if args is None or name not in names[: len(given)]}
-    named = dict(kwargs)
+    changed = named(kwargs)
     if args is not None:
-        return tuple(args), named
-    return tuple(named.pop(name, value) for name, value in zip_longest(names[: len(own)], own)), named
+        return positional(args), changed
+    return tuple(changed.pop(name, value) for name, value in zip_longest(names[: len(own)], own)), changed
 
 
 def _revise(task: Any, call: tuple[Any, Any], options: dict[str, Any]) -> None:

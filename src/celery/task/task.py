@@ -8,6 +8,7 @@ from types import GenericAlias
 from typing import Any, ClassVar
 
 from ...actor_schema.signature import Signature as ActorSignature
+from ...keywords import named, positional
 from ..base.differences import refused, unsupported
 from ..canvas import Signature, chunks, replacing, xmap, xstarmap
 from ..conf.conf import Conf
@@ -121,7 +122,7 @@ class Task:
         shadow: Any = None, **options: Any,
     ) -> Any:  # fmt: skip
         """Send a call with options; returns its result. The reference lists the options."""
-        args, kwargs = tuple(args or ()), dict(kwargs or {})
+        args, kwargs = positional(args), named(kwargs)
         self.check_arguments(args, kwargs)
         given = {"task_id": task_id, "producer": producer, "link": link, "link_error": link_error, "shadow": shadow}
         options = {**{name: value for name, value in given.items() if value is not None}, **options}
@@ -138,7 +139,7 @@ class Task:
         self, args: Any = None, kwargs: Any = None, task_id: str | None = None, throw: bool | None = None, **options: Any
     ) -> EagerResult:
         """Run it in this process with its retries, hooks and links."""
-        return eager.apply(self, tuple(args or ()), dict(kwargs or {}), task_id=task_id, throw=throw, **options)
+        return eager.apply(self, positional(args), named(kwargs), task_id=task_id, throw=throw, **options)
 
     def AsyncResult(self, task_id: str, **_: Any) -> AsyncResult:
         return AsyncResult(task_id, task_name=self.name, app=self.app)

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ...jobs.core.errors import JobsError
-from ...keywords import named_as
+from ...keywords import named, named_as, positional
 from ...settings import get_settings
 from ..rules.rules import Rule
 from .drafts import GRACE_S, Draft
@@ -104,7 +104,7 @@ def _declare(
 ) -> Declaration:  # fmt: skip
     within = _seconds("expect_success", expect_success) if isinstance(expect_success, timedelta) else None
     draft = Draft(
-        name="periodic", actor="periodic", args=list(args), kwargs=dict(kwargs or {}), cron=cron, every_s=every_s,
+        name="periodic", actor="periodic", args=list(positional(args)), kwargs=named(kwargs), cron=cron, every_s=every_s,
         zone=zone or get_settings().timezone, starts_at=starts_at, ends_at=ends_at, jitter_s=_seconds("jitter", jitter),
         missed=_word(Missed, "missed", missed), grace_s=_seconds("grace", grace), overlap=_word(Overlap, "overlap", overlap),
         pause_after=pause_after, on_failure=on_failure, on_recovery=on_recovery, on_alert=on_alert, expect_within_s=within,

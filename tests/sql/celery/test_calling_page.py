@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from src.celery import AsyncResult, group, states
-from src.celery.exceptions import OperationalError, QueueNotFound, Unsupported
+from src.celery import AsyncResult, group, signature, states
+from src.celery.app import beat
+from src.celery.exceptions import ImproperlyConfigured, OperationalError, QueueNotFound, Unsupported
 from src.jobs.core.states import State
 from src.sql.clock import now
 from src.sql.database import Database
-from tests.actors.celery_tasks import add, app, fail, flaky, keep, log_error, mul, reports
+from tests.actors.celery_tasks import add, app, changes_a_part, fail, flaky, keep, log_error, mul, reports
 from tests.harness.inline import Inline
 from tests.harness.jobs import StillClock, look
 from tests.harness.stores import using
@@ -47,6 +48,49 @@ def test_arguments_that_do_not_fit_are_refused_at_the_call(inline: Inline) -> No
         add.delay(2)
     with pytest.raises(TypeError, match="too many positional arguments"):
         add.delay(2, 2, 2)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda args: add.apply_async(args),
+        lambda args: add.apply(args),
+        lambda args: add.signature(args),
+        lambda args: signature(add.name, args=args),
+        lambda args: add.s().apply_async(args),
+        lambda args: group(add.s()).apply(args),
+        lambda args: add.s().clone(args),
+        lambda args: app.send_task(add.name, args),
+        lambda args: app.send_task("only.workers.know.it", args),
+        lambda args: changes_a_part.apply((1, 2), {"args": args}, throw=True),
+    ],
+    ids=["apply_async", "apply", "task.signature", "signature", "partial", "group", "clone", "by name", "unknown name", "retry"],
+)
+def test_arguments_that_are_no_list_are_refused_at_the_call(call: Any, inline: Inline) -> None:
+    with pytest.raises(TypeError, match=r"args must be a list or tuple, not \{'x': 1, 'y': 2\}: pass it as kwargs="):
+        call({"x": 1, "y": 2})
+    with pytest.raises(TypeError, match=r"args must be a list or tuple, not 'ab': write \('ab',\)"):
+        call("ab")
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda kwargs: add.apply_async(kwargs=kwargs),
+        lambda kwargs: signature(add.name, kwargs=kwargs),
+        lambda kwargs: app.send_task("only.workers.know.it", kwargs=kwargs),
+    ],
+    ids=["apply_async", "signature", "unknown name"],
+)
+def test_keyword_arguments_that_are_no_mapping_are_refused_at_the_call(call: Any, inline: Inline) -> None:
+    with pytest.raises(TypeError, match=r"kwargs must be a mapping, not \[\('x', 1\), \('y', 2\)\]"):
+        call([("x", 1), ("y", 2)])
+
+
+def test_an_entry_of_beat_with_a_text_as_its_arguments_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(app.conf, "beat_schedule", {"wrong": {"task": add.name, "schedule": 60, "args": "ab"}})
+    with pytest.raises(ImproperlyConfigured, match=r"beat_schedule\['wrong'\]: args must be a list or tuple, not 'ab'"):
+        beat.declare(app.conf, beat.Place("other", "tests"))
 
 
 def test_the_states_of_a_job_that_is_retried(inline: Inline, time: StillClock) -> None:
