@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import click
 
 from ...operations.format.terminal_text import visible
 from ...up.errors import UpError
 from ..jobs.follow import waiting_for
+from ..shared.seconds import Seconds
 from .options import without_counterpart
 from .running import run, say
 
@@ -15,7 +18,7 @@ from .running import run, say
 @click.argument("task")
 @click.option("--args", "-a", "args", help="Positional arguments as a JSON list.")
 @click.option("--kwargs", "-k", "kwargs", help="Keyword arguments as a JSON object.")
-@click.option("--countdown", type=float, help="Seconds until it may start.")
+@click.option("--countdown", type=Seconds(), help="Seconds until it may start.")
 @click.option("--eta", help="ISO time before which it does not start; without a zone, that of the configuration.")
 @click.option("--expires", help="Seconds, or an ISO time, after which it does not start.")
 @click.option("--queue", help="Its queue, instead of the task's own.")
@@ -28,7 +31,7 @@ def call(
     for name, value in (
         ("--args", args),
         ("--kwargs", kwargs),
-        ("--delay", None if countdown is None else f"{countdown:g}"),
+        ("--delay", None if countdown is None else _digits(countdown)),
         ("--eta", eta and _instant(eta)),
         ("--expires", expires and _seconds_or_instant(expires)),
         ("--queue", queue),
@@ -97,6 +100,12 @@ def _instant(text: str) -> str:
 
 def _seconds_or_instant(text: str) -> str:
     try:
-        return f"{float(text):g}"
+        seconds = float(text)
     except ValueError:
         return _instant(text)
+    return _digits(seconds) if math.isfinite(seconds) else _instant(text)
+
+
+def _digits(seconds: float) -> str:
+    """A number as submit reads it: to the microsecond, without an exponent."""
+    return f"{seconds:.6f}".rstrip("0").rstrip(".")

@@ -16,6 +16,7 @@ from src.jobs.core.states import State
 from src.jobs.leases import workers
 from src.sql.clock import now
 from tests.harness import beat_database
+from tests.harness.jobs import look
 from tests.sql.cli.conftest import Terminal
 
 TASKS = "tests.actors.celery_tasks"
@@ -48,6 +49,20 @@ def test_a_task_is_called_and_purged_and_each_verb_is_reported(celery: Terminal)
     with celery.database.read() as session:
         order = session.execute(select(Job).where(Job.actor == "act_on_jobs")).scalar_one()
     assert order.kwargs["query"] == "queue:default,hipri,urgent state:scheduled,queued,retrying"
+
+
+@pytest.mark.long
+def test_a_call_takes_any_number_of_seconds(celery: Terminal) -> None:
+    done = celery.call("celery", "call", f"{TASKS}.add", "-a", "[2, 3]", "--countdown", "1234567.25", "--expires", "2592000")
+    job = look(celery.database, done.stdout.strip())
+
+    assert done.stderr == f"· ./run submit --args '[2, 3]' --delay 1234567.25 --expires 2592000 {TASKS}.add\n"
+    assert job.due_at is not None
+    assert job.expires_at is not None
+    assert abs(job.expires_at - job.due_at - timedelta(seconds=2592000 - 1234567.25)) < timedelta(seconds=1)
+    for number in ("nan", "inf"):
+        assert "is not a number of seconds" in celery.run("celery", "call", f"{TASKS}.add", "--countdown", number, code=2)
+        assert f"'{number}' is not an ISO time" in celery.run("celery", "call", f"{TASKS}.add", "--expires", number, code=1)
 
 
 @pytest.mark.long
