@@ -52,8 +52,7 @@ def _shut_down(destination: Sequence[str]) -> None:
             raise UpError(
                 f"--destination {name} means {len(meant)} workers ({', '.join(meant) or 'none of ' + str(len(alive))}): name one as host:pid."
             )
-    for worker in chosen(alive, destination):
-        run("workers", "stop", worker.name)
+    _run_each([("workers", "stop", worker.name) for worker in chosen(alive, destination)])
 
 
 def _rate_limit(words: Sequence[str]) -> None:
@@ -72,8 +71,7 @@ def _revoke(words: Sequence[str]) -> None:
     for id in words or _named(words, "ID"):
         if id in running:
             click.echo(f"· {id} runs, and goes on: celery control terminate SIGTERM {id} stops it", err=True)
-        else:
-            run("cancel", id)
+    _run_each([("cancel", id) for id in words if id not in running])
 
 
 def _terminate(words: Sequence[str]) -> None:
@@ -82,8 +80,7 @@ def _terminate(words: Sequence[str]) -> None:
         raise UpError(
             f"The signal {signal} is not available here: a cancel raises in the task, and kills the process of one with a time limit. Use SIGTERM."
         )
-    for id in ids:
-        run("cancel", id)
+    _run_each([("cancel", id) for id in ids])
 
 
 def _cancel_consumer(words: Sequence[str]) -> None:
@@ -94,6 +91,18 @@ def _cancel_consumer(words: Sequence[str]) -> None:
 def _add_consumer(words: Sequence[str]) -> None:
     [queue] = _named(words, "QUEUE")
     run("resume", f"queue:{queue}")
+
+
+def _run_each(commands: Sequence[Sequence[str]]) -> None:
+    """Run every verb, also behind one that fails; raises UpError with all complaints."""
+    complaints = []
+    for words in commands:
+        try:
+            run(*words)
+        except UpError as error:
+            complaints.append(str(error) if len(commands) == 1 else f"{words[-1]}: {error}")
+    if complaints:
+        raise UpError("\n".join(complaints))
 
 
 def _named(words: Sequence[str], *names: str) -> Sequence[str]:

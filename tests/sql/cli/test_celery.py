@@ -115,6 +115,18 @@ def test_a_running_job_goes_on_unless_it_is_terminated(celery: Terminal) -> None
     assert celery.run("celery", "control", "terminate", "SIGTERM", id) == f"{id}  cancelling"
 
 
+@pytest.mark.long
+@pytest.mark.parametrize("action", [("revoke",), ("terminate", "SIGTERM")], ids=lambda action: action[0])
+def test_every_job_of_a_list_is_cancelled_also_behind_one_that_cannot_be(action: tuple[str, ...], celery: Terminal) -> None:
+    ended, waiting = (celery.run("submit", "add", "--args", "[1, 2]") for _ in range(2))
+    with celery.database.write() as session:
+        session.execute(update(Job).where(Job.id == ended).values(state=State.SUCCEEDED, result=3, finished_at=now(), publish_at=None))
+    complaints = celery.run("celery", "control", *action, ended, "unknown", waiting, code=1)
+
+    assert look(celery.database, waiting).state is State.CANCELLED
+    assert f"✘ {ended}: the job is succeeded: only one that waits or runs can be cancelled\nunknown: There is no job unknown." in complaints
+
+
 def test_the_result_of_a_job_or_its_failure_is_printed(celery: Terminal) -> None:
     id = celery.run("submit", "add", "--args", "[1, 2]")
     with celery.database.write() as session:
