@@ -22,7 +22,7 @@ from ..core import request, routes
 from ..core.request import Context
 from ..exceptions import Reject, Replaced
 from ..result.rows import REPLACED
-from . import errbacks, tracing
+from . import errbacks, retry_options, tracing
 
 #: text of a retry that Reject(requeue=True) asks for
 _REJECTED = "rejected: "
@@ -32,7 +32,8 @@ _REST = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 def declare(task: Any) -> None:
-    """Declare the task's actor, or declare it again after a change of the configuration."""
+    """Declare the task's actor, or declare it again after a change of the configuration. Raises for a wrong option of its retries."""
+    retry_options.check(task)
     broker = dramatiq.get_broker()
     options, queue = actor_options(task), queue_of(task)
     if task.actor is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from itertools import zip_longest
@@ -21,7 +21,7 @@ from ..exceptions import Ignore, MaxRetriesExceededError, Reject, Retry
 
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 #: options of apply_async that a retry may change
-_CHANGEABLE = ("expires", "priority")
+CHANGEABLE = ("expires", "priority")
 
 
 def retry(
@@ -30,9 +30,7 @@ def retry(
 ) -> Exception:  # fmt: skip
     """Raise Retry for the running attempt; see Task.retry."""
     request = task.request
-    for name, value in options.items():
-        if value is not None and name not in _CHANGEABLE:
-            raise unsupported("retry(queue=)" if name == "queue" else "retry(options)")
+    check_options(options)
     if request.called_directly:
         raise exc if exc is not None else Retry("Task can be retried", None)
     limit = task.max_retries if max_retries is None else max_retries
@@ -52,6 +50,13 @@ def retry(
         raise asked from exc
     request.postponed = asked
     return asked
+
+
+def check_options(options: Mapping[str, Any]) -> None:
+    """Raise Unsupported for an option of apply_async that a retry cannot change."""
+    for name, value in options.items():
+        if value is not None and name not in CHANGEABLE:
+            raise unsupported("retry(queue=)" if name == "queue" else "retry(options)")
 
 
 def _when(task: Any, eta: Any, countdown: Any) -> datetime | float:

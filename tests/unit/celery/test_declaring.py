@@ -110,6 +110,27 @@ def test_a_base_class_keeps_its_attributes(app: Celery) -> None:
         ({"routing_key": "media"}, Unsupported, "use queue="),
         ({"serializer": "pickle"}, Unsupported, "pass serializer='json'"),
         ({"rate_limit": 0.5}, ValueError, "30/m"),
+        (
+            {"autoretry_for": OSError},
+            TypeError,
+            "wrong.autoretry_for must be a tuple of exception classes, not <class 'OSError'>: write (OSError,)",
+        ),
+        ({"autoretry_for": ["OSError"]}, TypeError, "a tuple of exception classes, not ['OSError']"),
+        ({"autoretry_for": (OSError("x"),)}, TypeError, "a tuple of exception classes"),
+        ({"dont_autoretry_for": OSError}, TypeError, "dont_autoretry_for must be a tuple of exception classes"),
+        ({"max_retries": "3"}, TypeError, "wrong.max_retries must be a whole number or None, not '3'"),
+        ({"max_retries": True}, TypeError, "a whole number or None, not True"),
+        ({"default_retry_delay": "soon"}, ValueError, "wrong.default_retry_delay must be a number of seconds, not 'soon'"),
+        ({"retry_backoff": "yes"}, TypeError, "wrong.retry_backoff must be True, False or a number of seconds, not 'yes'"),
+        ({"retry_backoff": float("nan")}, TypeError, "retry_backoff must be"),
+        ({"retry_backoff": float("inf")}, TypeError, "retry_backoff must be"),
+        ({"retry_backoff_max": timedelta(minutes=1)}, TypeError, "wrong.retry_backoff_max must be a number of seconds"),
+        ({"retry_kwargs": ["countdown"]}, TypeError, "wrong.retry_kwargs must be a mapping, not ['countdown']"),
+        ({"retry_kwargs": {"countdown": "soon"}}, ValueError, "wrong.retry_kwargs['countdown'] must be a number of seconds, not 'soon'"),
+        ({"retry_kwargs": {"max_retries": "3"}}, TypeError, "wrong.retry_kwargs['max_retries'] must be a whole number or None"),
+        ({"retry_kwargs": {"priority": 10}}, ValueError, "priority must be a whole number from 0 to 9"),
+        ({"retry_kwargs": {"max_retires": 3}}, TypeError, "'max_retires' is not an argument of retry(): do you mean 'max_retries'?"),
+        ({"retry_kwargs": {"queue": "slow"}}, Unsupported, "retry(queue=) is not available"),
     ],
 )
 def test_a_wrong_option_is_refused_at_the_declaration(options: dict[str, Any], error: type[Exception], complaint: str, app: Celery) -> None:
@@ -117,6 +138,20 @@ def test_a_wrong_option_is_refused_at_the_declaration(options: dict[str, Any], e
         app.task(name="wrong", **options)(print_all)
 
     assert complaint in str(caught.value)
+
+
+def test_options_of_retries_take_what_retries_can_use(app: Celery) -> None:
+    class Transient:
+        """A base of exceptions that is none itself."""
+
+    options: dict[str, Any] = {
+        "autoretry_for": [OSError, (KeyError, Transient)], "dont_autoretry_for": None, "max_retries": float("inf"),
+        "default_retry_delay": "30", "retry_backoff": 0.5, "retry_backoff_max": 600.0,
+        "retry_kwargs": {"countdown": timedelta(seconds=3), "max_retries": None, "throw": True},
+    }  # fmt: skip
+    task = app.task(name="right", **options)(print_all)
+
+    assert task.max_retries == float("inf")
 
 
 def test_an_unknown_option_is_kept_and_warned_of_once(app: Celery) -> None:
