@@ -41,9 +41,12 @@ class EagerResult(AsyncResult):
     def name(self) -> str | None:
         return self._name
 
-    def get(self, timeout: float | None = None, propagate: bool = True, *_: Any, **__: Any) -> Any:
+    def get(self, timeout: float | None = None, propagate: bool = True, *_: Any, callback: Any = None, **__: Any) -> Any:
         """Return the result; raises the task's exception, or returns it without `propagate`."""
-        return self.maybe_throw(propagate) if self._state in states.PROPAGATE_STATES else self._value
+        value = self.maybe_throw(propagate)
+        if callback is not None:
+            callback(self.id, value)
+        return value
 
     def revoke(self, *_: Any, **__: Any) -> None:
         """Mark it as revoked."""

@@ -54,6 +54,31 @@ def test_request_of_an_eager_run() -> None:
     assert (found["is_eager"], found["called_directly"], found["headers"], found["current"]) == (True, False, {"a": 1}, tasks.about.name)
 
 
+def test_an_eager_run_begins_with_the_retries_and_the_family_that_it_is_given() -> None:
+    names = ("retries", "root_id", "parent_id", "group", "group_index", "logfile", "loglevel")
+    given: dict[str, Any] = {
+        "root_id": "root",
+        "parent_id": "parent",
+        "group_id": "group",
+        "group_index": 1,
+        "logfile": "a.log",
+        "loglevel": 10,
+    }
+
+    assert tasks.its_request.apply(names, retries=2, **given).get() == dict(zip(names, (2, *given.values()), strict=True))
+    with pytest.raises(ConnectionError):  # of two retries none is left
+        flaky.apply((3,), retries=2).get()
+    assert flaky.apply((2,), retries=1).get() == 2
+
+
+def test_results_of_eager_runs_are_handed_to_a_callback(eager: Celery) -> None:
+    seen: list[Any] = []
+    group(add.s(1, 1), add.s(2, 2)).apply_async().get(callback=lambda id, value: seen.append(value))
+    fail.apply().get(propagate=False, callback=lambda id, value: seen.append(type(value)))
+
+    assert seen == [2, 4, KeyError]
+
+
 def test_always_eager_sends_nothing(eager: Celery) -> None:
     assert (add.delay(2, 2).get(), ~add.s(2, 2)) == (4, 4)
     assert fail.delay().state == states.FAILURE
