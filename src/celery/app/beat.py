@@ -11,6 +11,7 @@ from typing import Any
 import dramatiq
 
 from ...broker.options import periodic
+from ...jobs.core.values import dumps
 from ...keywords import named, positional
 from ...logs import get_logger
 from ..base.differences import refused, unknown, unsupported, warn_unknown
@@ -88,7 +89,7 @@ def declare(conf: Conf, place: Place) -> None:
     declared = set()
     for name, given in (conf["beat_schedule"] or {}).items():
         try:
-            _check_form(given)
+            _check_form(name, given)
             if given.get("enabled", True):
                 declared.add(_declare(conf, owner, name, given))
         except (NotRegistered, TypeError, ValueError, NotImplementedError) as error:
@@ -118,7 +119,9 @@ def is_kept(option: str, value: Any) -> bool | None:
     return None
 
 
-def _check_form(given: Any) -> None:
+def _check_form(name: Any, given: Any) -> None:
+    if not isinstance(name, str) or not name:
+        raise TypeError("the name of an entry must be a text that is not empty")
     if not isinstance(given, Mapping) or not {"task", "schedule"} <= given.keys():
         raise TypeError(f"an entry is a dictionary with task and schedule, not {given!r:.80}")
 
@@ -135,6 +138,7 @@ def _declare(conf: Conf, owner: str, name: str, given: Mapping[str, Any]) -> str
             warn_unknown(f"an option of beat_schedule[{name!r}]", option, ENTRY_OPTIONS, "the schedule does without it")
     task: Any = registry.task(given["task"])
     args, kwargs = messages.encoded(task, list(positional(given.get("args"))), named(given.get("kwargs")))
+    dumps([args, kwargs])  # a scheduler could not store them
     rule = replace(maybe_schedule(given["schedule"]).declaration(zone=conf.zone_name, args=args, kwargs=kwargs), owner=owner)
     queue, chosen = _with(task, options)
     actor_name = f"{name} (beat)" if name in registry.tasks else name

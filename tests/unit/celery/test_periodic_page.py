@@ -188,6 +188,7 @@ def test_a_rule_without_a_counterpart_is_refused_where_it_is_written(make: Any, 
         ({"task": "tasks.add", "schedule": 30, "options": {"countdown": 3}}, "'countdown' is not an option of an entry"),
         ({"task": "tasks.add", "schedule": 30, "options": {"routing_key": "x"}}, "apply_async(routing_key=) is not available"),
         ({"task": "tasks.add", "schedule": 0.5}, "whole number of seconds"),
+        ({"task": "tasks.add", "schedule": 30, "args": (object(), 1)}, "Object of type object is not JSON serializable"),
     ],
 )
 def test_an_entry_that_cannot_work_is_named_when_the_application_loads(
@@ -199,6 +200,14 @@ def test_an_entry_that_cannot_work_is_named_when_the_application_loads(
         app.finalize()
     assert "beat_schedule['wrong']" in str(caught.value)
     assert complaint in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["", 5])
+def test_a_name_that_no_schedule_can_have_is_refused(name: Any, app: Celery, add: Any) -> None:
+    app.conf.beat_schedule = {name: {"task": "tasks.add", "schedule": 30, "args": (1, 1)}}
+
+    with pytest.raises(ImproperlyConfigured, match="the name of an entry must be a text that is not empty"):
+        app.finalize()
 
 
 def test_names_in_an_entry_that_celery_does_not_know_are_warned_of_and_left_out(app: Celery, add: Any) -> None:
