@@ -96,10 +96,10 @@ def is_ignored(message: Message[Any]) -> bool:
 
 def _message_options(conf: Conf, options: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    if options.get("countdown") is not None:
-        found["delay"] = _ms("countdown", options["countdown"], least=None)
-    if options.get("eta") is not None:
+    if options.get("eta") is not None and not options.get("countdown"):
         found["eta"] = aware(conf, "eta", options["eta"])
+    elif options.get("countdown") is not None:
+        found["delay"] = _ms("countdown", options["countdown"], least=None)
     if options.get("expires") is not None:
         expires = options["expires"]
         found["expires"] = aware(conf, "expires", expires) if isinstance(expires, datetime | str) else _ms("expires", expires)

@@ -61,7 +61,7 @@ def check_options(options: Mapping[str, Any]) -> None:
 
 def _when(task: Any, eta: Any, countdown: Any) -> datetime | float:
     """Return the instant of the next attempt, or the seconds until it."""
-    if eta is not None:
+    if eta is not None and not countdown:
         return messages.aware(task.conf, "eta", eta)
     return seconds("default_retry_delay", task.default_retry_delay) if countdown is None else seconds("countdown", countdown)
 

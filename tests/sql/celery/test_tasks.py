@@ -136,6 +136,17 @@ def test_a_call_of_retry_may_have_its_own_limit_and_time(inline: Inline, time: S
     assert result.get(1) == 1
 
 
+@pytest.mark.parametrize("countdown", [5, 0, None])
+def test_a_countdown_comes_before_an_eta_as_in_celery(countdown: Any, inline: Inline, time: StillClock) -> None:
+    eta = now() + timedelta(hours=1)
+    called = tasks.add.apply_async((1, 1), countdown=countdown, eta=eta)
+    retried = tasks.flaky.delay(2, countdown=countdown, eta=eta.isoformat())
+    inline.run_all()
+
+    due = now() + timedelta(seconds=countdown) if countdown else eta
+    assert [look(inline.database, each.id).due_at for each in (called, retried)] == [due, due]
+
+
 @pytest.mark.parametrize("countdown", ["120", 120, timedelta(minutes=2)], ids=["text", "number", "timedelta"])
 def test_retry_reads_a_countdown_as_apply_async_does(countdown: Any, inline: Inline, time: StillClock) -> None:
     later = now() + timedelta(minutes=2)
