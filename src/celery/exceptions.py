@@ -221,8 +221,10 @@ class Retry(TaskPredicate, _Retry):
 class Ignore(TaskPredicate, SkipMessage):
     """Ends the job without a result: it is cancelled."""
 
+    skipped = "ignored by the task"
+
     def __init__(self, *args: Any) -> None:
-        self.message = " ".join(map(str, args)) or "ignored by the task"
+        self.message = " ".join(map(str, args)) or self.skipped
         Exception.__init__(self, *args)
 
 

@@ -115,7 +115,8 @@ class AttemptRunner:
                 self._close_own(running)
         except SkipMessage as skip:
             self.hooks.after("skip_message", delivery)
-            return end(running, State.CANCELLED, Outcome.CANCELLED, reason=f"skipped by a middleware: {text_of(skip)}".rstrip(": "))
+            said = getattr(skip, "skipped", "skipped by a middleware")
+            return end(running, State.CANCELLED, Outcome.CANCELLED, reason=f"{said}: {text_of(skip)}".rstrip(": "))
         except LostLease:
             raise
         except BaseException as error:  # noqa: BLE001 - whatever an actor raises ends its attempt, SystemExit too

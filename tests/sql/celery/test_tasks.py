@@ -276,6 +276,7 @@ def test_ignore_and_reject_end_the_job_without_a_result(inline: Inline) -> None:
     inline.run_all()
 
     assert [look(inline.database, each.id).state for each in results] == [State.CANCELLED, State.DEAD]
+    assert look(inline.database, results[0].id).reason == "ignored by the task"
     assert again.get(1) == 1
     with pytest.raises(TaskRevokedError):
         results[0].get(1)
