@@ -17,6 +17,7 @@ from ...jobs.core.errors import NotAllowed, UnknownJob
 from ...jobs.core.models import Job
 from ...jobs.core.states import State
 from ...jobs.read.queries import find_many
+from ...logs import get_logger
 from ...sql.database import read, write
 from .. import states
 from ..base import values
@@ -25,6 +26,8 @@ from ..core import request
 from ..exceptions import TimeoutError
 from . import failures, rows
 from .descendants import Descendants
+
+log = get_logger(__name__)
 
 _REFUSED = refused("AsyncResult.")
 _may_join: ContextVar[bool] = ContextVar("callboard_celery_may_join", default=False)
@@ -192,7 +195,10 @@ class AsyncResult(Descendants):
         if signal not in (None, "TERM", "SIGTERM"):
             raise unsupported("revoke(signal=)")
         job = self._job()
-        if job is None or (job.state is State.RUNNING and not terminate):
+        if job is None:
+            log.warning("revoke_without_job", job_id=self.id, cure="revoke a task after it is sent: no worker remembers its id")
+            return
+        if job.state is State.RUNNING and not terminate:
             return
         with write() as session:
             try:

@@ -14,6 +14,7 @@ from uuid import UUID
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import select
+from structlog.testing import capture_logs
 
 from src.actor_schema.signature import Signature
 from src.celery import group, signals, states
@@ -411,7 +412,9 @@ def test_revoke_cancels_what_waits_and_with_terminate_asks_what_runs(inline: Inl
     assert [first.state, second.state] == [states.REVOKED] * 2
     with pytest.raises(TaskRevokedError):
         first.get(1)
-    AsyncResult("an id that was never sent").revoke()
+    with capture_logs() as logs:
+        AsyncResult("an id that was never sent").revoke()
+    assert [each["event"] for each in logs] == ["revoke_without_job"]
     with pytest.raises(Unsupported, match=r"revoke\(signal=\)"):
         first.revoke(terminate=True, signal="SIGKILL")
 
