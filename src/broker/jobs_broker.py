@@ -21,7 +21,7 @@ from ..jobs.options.message_options import check, declare
 from ..jobs.read.queries import queues
 from ..jobs.submit import stand_ins
 from ..jobs.submit.requests import Receipt, Submission, submission_of
-from ..jobs.submit.submission import submit_many
+from ..jobs.submit.submission import for_a_new_job, submit_many
 from ..settings import get_settings
 from ..sql.database import read, write
 from .compat.actor import JobsActor
@@ -131,9 +131,10 @@ class JobsBroker(RabbitmqBroker):
     def enqueue(self, message: Message[Any], *, delay: int | None = None) -> Message[Any]:
         """Submit a message: a row in a short transaction, or in that of the transactional actor that sends it.
 
-        `delay` in milliseconds. Raises JobsError for a message that cannot be stored, and SQLAlchemy's errors during an
-        outage.
+        `delay` in milliseconds. The running job's own message becomes a new job; the returned one has its id. Raises
+        JobsError for a message that cannot be stored, and SQLAlchemy's errors during an outage.
         """
+        message = for_a_new_job(message)
         if is_tick(self, message):
             return report(self, message)
         check(message.options)

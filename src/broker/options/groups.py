@@ -8,11 +8,12 @@ from typing import Any
 
 import dramatiq
 from dramatiq import Message, Middleware
+from dramatiq.broker import MessageProxy
 from dramatiq.middleware.group_callbacks import GroupCallbacks as StockGroupCallbacks
 
 from ...jobs.attempts.current_job import current_job
 from ...jobs.submit.requests import submission_of
-from ...jobs.submit.submission import new_id
+from ...jobs.submit.submission import for_a_new_job, new_id
 from ...jobs.workflows import message_groups
 from ...jobs.workflows.message_groups import GroupMember
 from ...sql.database import write
@@ -75,8 +76,9 @@ def _members(children: Iterable[Any]) -> list[Any]:
     members: list[Any] = []
     known: set[str] = set()
     for child in children:
-        if isinstance(child, Message):
-            member = child.copy(message_id=new_id()) if child.message_id in known else child
+        if isinstance(child, Message | MessageProxy):
+            member = for_a_new_job(child)  # now, so that the group knows its id
+            member = member.copy(message_id=new_id()) if member.message_id in known else member
             known.add(member.message_id)
             members.append(member)
         elif not isinstance(child, dramatiq.pipeline) or child.messages:

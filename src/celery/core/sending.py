@@ -12,6 +12,7 @@ from dramatiq import Message
 from sqlalchemy.orm import Session
 
 from ...jobs.attempts.current_job import current_job
+from ...jobs.core.errors import IdempotencyConflict
 from ...jobs.read.queries import find_many
 from ...jobs.submit.requests import Submission, submission_of
 from ...jobs.submit.submission import submit
@@ -53,7 +54,11 @@ def _submit_with_own_id(message: Message[Any]) -> None:
     broker = dramatiq.get_broker()
     broker.emit_before("enqueue", message, None)
     with session() as own:
-        receipt = submit(own, message)
+        try:
+            receipt = submit(own, message)
+        except IdempotencyConflict:
+            _require_free(own, [message.message_id])
+            raise
         if not receipt.created:
             _require_free(own, [message.message_id])
             _set_id(message, receipt.id)

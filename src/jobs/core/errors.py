@@ -58,7 +58,7 @@ class WrongSession(JobsError):
 
 
 class IdempotencyConflict(JobsError):
-    """The idempotency key has been used for a different submission."""
+    """The idempotency key, or the id of the message, has been used for a different submission."""
 
 
 class CancelRequested(Interrupt):

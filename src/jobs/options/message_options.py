@@ -26,12 +26,9 @@ _OF_ATTEMPTS = _NUMBERS | {
     "isolated", "notify_shutdown", "on_failure", "on_retry_exhausted", "on_success", "pipe_ignore", "result_ttl", "store_results", "throws",
 }  # fmt: skip
 #: options written by Dramatiq, periodiq and Callboard itself
-_WRITTEN = frozenset(
-    {
-        "attempt", "group_completion_callbacks", "group_completion_uuid", "pipe_target", "redelivered", "requeue_timestamp", "retries", "scheduled_at",
-        "scheduled_for", "stands_in", "traceback", "traceparent", "tracestate",
-    }
-)  # fmt: skip
+_WRITTEN = _OF_FOLLOW_UPS | {
+    "attempt", "redelivered", "requeue_timestamp", "retries", "scheduled_at", "scheduled_for", "stands_in", "traceback", "traceparent", "tracestate",
+}  # fmt: skip
 #: the field of submit() for each name of an option
 _FIELD_OF = {name: option.field for option in OPTIONS for name in (option.field, option.name, option.alias) if name is not None}
 _KNOWN = OF_SUBMISSION | _OF_ATTEMPTS | _WRITTEN
@@ -75,6 +72,11 @@ def following(options: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     target, callbacks = options.get("pipe_target"), options.get("group_completion_callbacks")
     found = [target, *(callbacks if isinstance(callbacks, list | tuple) else ())]
     return [each for each in found if isinstance(each, Mapping)]
+
+
+def lasting(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that are the same each time a message is sent: not those of tracing or of an application's middleware."""
+    return {name: value for name, value in options.items() if name in _OF_ATTEMPTS | _OF_FOLLOW_UPS}
 
 
 def check_values(options: Mapping[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -10,12 +11,15 @@ from typing import Any
 from sqlalchemy import or_, select, text
 from sqlalchemy.orm import Session
 
+from ..attempts.current_job import current_job
 from ..core.errors import IdempotencyConflict
 from ..core.models import NOT_ENDED, Job
-from ..core.states import State
+from ..core.states import Source, State
 from ..core.values import dumps
+from ..options import message_options
 from . import defaults, periods
 from .requests import Receipt, Submission
+from .row import row_of
 
 
 def known(
@@ -44,14 +48,23 @@ def known(
     return earlier, taken
 
 
-def met(session: Session, row: dict[str, Any], present: datetime) -> Receipt | None:
-    """Return the receipt of the job that has the id or a key of a submission; None: it has freed the key since."""
+def met(session: Session, submission: Submission, row: dict[str, Any], present: datetime) -> Receipt | None:
+    """Return the receipt of the job that has the id or a key of a submission; None: it has freed the key since.
+
+    Raises IdempotencyConflict if the job of its id is not the same work.
+    """
     same = [Job.id == row["id"]]
     if row["idempotency_key"] is not None:
         same.append(Job.idempotency_key == row["idempotency_key"])
     found = session.execute(select(Job).where(or_(*same)).order_by(Job.seq)).scalars().first()
     if found is not None:
-        return _same(found, row)
+        receipt = _same(found, row)
+        if found.id == row["id"] and not _is_repetition(found, submission, row, present):
+            raise IdempotencyConflict(
+                f"job {found.id} of {found.actor} has this message's id already, which is that of one job: build a new message",
+                field="message_id",
+            )
+        return receipt
     unique = select(Job.id).where(Job.unique_key == row["unique_key"], text(f"jobs.{NOT_ENDED}"))
     id = None if row["unique_key"] is None else session.execute(unique).scalar()
     return None if id is None else _stands_for(session, row, id, present)
@@ -90,6 +103,28 @@ def _same(found: Job, row: dict[str, Any]) -> Receipt:
     if differs and row["idempotency_key"] is not None and found.idempotency_key == row["idempotency_key"]:
         raise _conflict(found.id)
     return Receipt(found.id, found.state, False)
+
+
+def _is_repetition(found: Job, submission: Submission, row: dict[str, Any], present: datetime) -> bool:
+    """False if a caller has sent the message of a job again for other work, or from that job: it would be lost silently."""
+    if submission.source != Source.SEND or submission.workflow_seq is not None:
+        return True  # a follow-up of a job that has run again, or a step, which has an error of its own
+    if current_job.job is not None and current_job.job.id == found.id:
+        return False
+    if row["unique_key"] is not None and row["unique_key"] == found.unique_key and not found.state.is_final:
+        return True  # the broker has given the message the id of that job
+    stored = {name: dumps(getattr(found, name)) for name in ("args", "kwargs")}
+    if _work(found.actor, found.queue, **stored, options=found.options) == _work_of(row):
+        return True
+    return _work_of(row_of(submission, present)) != _work_of(row)  # generated defaults, which differ each time
+
+
+def _work_of(row: dict[str, Any]) -> tuple[Any, ...]:
+    return _work(row["actor"], row["queue"], args=row["args"], kwargs=row["kwargs"], options=json.loads(row["options"]))
+
+
+def _work(*names: str | None, args: str, kwargs: str, options: dict[str, Any] | None) -> tuple[Any, ...]:
+    return *names, args, kwargs, message_options.lasting(options or {})
 
 
 def _conflict(id: str) -> IdempotencyConflict:

@@ -10,6 +10,7 @@ from operator import itemgetter
 from typing import Any
 
 from dramatiq import Message
+from dramatiq.broker import MessageProxy
 from sqlalchemy import Boolean, Integer, SmallInteger
 from sqlalchemy.orm import Session
 
@@ -19,6 +20,7 @@ from ...sql.columns import UtcDateTime, to_microseconds
 from ...sql.direct import Direct, flush
 from ...sql.statements import AHEAD_OF_DISK, Batch
 from ...telemetry import tracing
+from ..attempts.current_job import current_job
 from ..core.envelopes import Envelope, announce, committed, encode
 from ..core.errors import JobsError
 from ..core.models import Job
@@ -42,9 +44,10 @@ _Wanted = tuple[Submission, dict[str, Any]]
 def submit(session: AnySession, /, message: Message[Any], **how: Any) -> Receipt:
     """Insert the job of `message` in the caller's transaction; it is published when that commits.
 
-    `how`: the fields of Submission. Raises JobsError if the message cannot be stored, or has an option that would be
-    ignored; WrongSession if the session cannot take it.
+    `how`: the fields of Submission. The running job's own message becomes a new job. Raises JobsError if the message
+    cannot be stored, or has an option that would be ignored; WrongSession if the session cannot take it.
     """
+    message = for_a_new_job(message)
     message_options.check(message.options)
     if not {"link", "link_error"}.isdisjoint(message.options.keys() | how.keys()):
         raise JobsError("link and link_error make a workflow: send the message, or submit canvas.link(…)", field="link")
@@ -128,7 +131,7 @@ def _insert(session: Session, part: Sequence[_Wanted], present: datetime, envelo
             if id in taken:
                 periods.give_back(session, taken[id], id)
             # None: the job that held the unique key ended between the two statements.
-            receipts.append(earlier.met(session, row, present) or submit_many(session, [submission])[0])
+            receipts.append(earlier.met(session, submission, row, present) or submit_many(session, [submission])[0])
     return receipts
 
 
@@ -212,6 +215,13 @@ def new_id() -> str:
     value = (stamp << 80) | (0x7 << 76) | ((random >> 68 & 0xFFF) << 64) | (0b10 << 62) | (random & (1 << 62) - 1)
     text = f"{value:032x}"
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def for_a_new_job(message: Message[Any] | MessageProxy) -> Message[Any]:
+    """Return the message; that of the running job with a new id, because it is to run again: a message's id is one job."""
+    own = message._message if isinstance(message, MessageProxy) else message  # CurrentMessage and hooks of middleware give a proxy
+    running = current_job.job
+    return own.copy(message_id=new_id()) if running is not None and running.id == own.message_id else own
 
 
 def _envelope(seq: int, row: dict[str, Any], present: datetime) -> Envelope:
