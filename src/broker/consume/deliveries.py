@@ -91,6 +91,10 @@ class Delivery(MessageProxy):
             )
         return self._whole
 
+    def note_failure(self, retries: int, traceback: str) -> None:
+        """Set the options that Dramatiq's Retries sets after a failure: callbacks and later hooks read them."""
+        self.options |= {"retries": retries, "traceback": traceback}
+
     @property
     def message(self) -> Delivery:
         """Return itself: Dramatiq's threads expect a queue entry with a message; this object is both."""

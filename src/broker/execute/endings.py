@@ -11,6 +11,7 @@ from dramatiq.errors import RateLimitExceeded, Retry
 
 from ...jobs.core.errors import CancelRequested
 from ...jobs.core.states import Outcome, State
+from ...jobs.core.values import storable
 from ...jobs.finish.settle import Finished, present_us
 from ...logs import get_logger
 from ..core.encoding import UnstorableResult
@@ -23,6 +24,9 @@ from .running import Running
 from .stand_ins import STANDS_IN, OtherFailed
 
 log = get_logger(__name__)
+
+#: characters of the traceback that callbacks and hooks get in the message's options
+TRACEBACK_SHOWN = 8_000
 
 
 def end(running: Running, state: State, outcome: Outcome, **values: Any) -> Finished:
@@ -77,6 +81,9 @@ def failure(broker: Broker, limits: Limits, running: Running, error: BaseExcepti
     if not spent and (decision.exhausted or decision.state is State.RETRYING):
         pause_ms = int(report.probe_every_s * 1000) if report else 0
         decision = Decision(State.RETRYING, f"probe of the circuit breaker failed ({type(error).__name__}): no retry was spent", pause_ms)
+    traceback = trace(error, above=above)
+    if not decision.is_thrown:
+        running.delivery.note_failure(failures + spent, storable(running.job.mask(traceback), TRACEBACK_SHOWN))
     following, missing = callbacks.after_failure(
         broker, actor, running.delivery, error, exhausted=decision.exhausted, failures=failures, mask=running.job.mask
     )
@@ -90,7 +97,7 @@ def failure(broker: Broker, limits: Limits, running: Running, error: BaseExcepti
         Outcome.FAILED,
         error=line,
         reason=decision.reason + missing,
-        traceback=trace(error, above=above),
+        traceback=traceback,
         due_us=due_us,
         failures=spent,
         follow_ups=following,

@@ -154,6 +154,8 @@ class Executor:
         finished = ending.finished
         if finished is not None and running.job.lines is not None:
             finished.lines = (*running.job.lines.pending(), *finished.lines)
+        if finished is not None and finished.traceback is not None:
+            running.delivery.note_failure(running.delivery.claimed.failures + finished.failures, finished.traceback)
         if finished is not None and finished.state is State.DEAD:
             running.delivery.fail()
         return finished

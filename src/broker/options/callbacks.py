@@ -17,6 +17,7 @@ from ...jobs.submit.requests import Submission, submission_of
 from ...jobs.submit.submission import check, new_id
 from ...telemetry import tracing
 from ..core.encoding import UnstorableResult
+from .retries import DEFAULT_MAX_RETRIES
 
 
 class FollowUps(Middleware):
@@ -87,7 +88,7 @@ def after_failure(
         )
     last = options.get("on_retry_exhausted") or actor.options.get("on_retry_exhausted")
     if exhausted and last:
-        most = options.get("max_retries", actor.options.get("max_retries"))
+        most = options.get("max_retries", actor.options.get("max_retries", DEFAULT_MAX_RETRIES))
         following.append(_callback(broker, last, message, _plain(message), {"retries": failures, "max_retries": most}))
     missing = []
     for each in following[:]:

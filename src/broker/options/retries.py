@@ -60,12 +60,13 @@ class Retries(Middleware):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Decision after a failed attempt; `delay_ms` until the next one when the job is retrying."""
+    """Decision after a failed attempt; `delay_ms` until the next one when the job is retrying. `is_thrown`: by `throws`."""
 
     state: State
     reason: str
     delay_ms: int | None = None
     exhausted: bool = False
+    is_thrown: bool = False
 
 
 def decide(actor: Actor[Any, Any], options: dict[str, Any], failures: int, exception: BaseException) -> Decision:
@@ -75,7 +76,7 @@ def decide(actor: Actor[Any, Any], options: dict[str, Any], failures: int, excep
     """
     throws = _throws(options.get("throws") or actor.options.get("throws"))
     if throws and isinstance(exception, throws):
-        return Decision(State.DEAD, f"{type(exception).__name__} is not retried (throws)")
+        return Decision(State.DEAD, f"{type(exception).__name__} is not retried (throws)", is_thrown=True)
     limit = options.get("max_retries", actor.options.get("max_retries", DEFAULT_MAX_RETRIES))
     retry_when = actor.options.get("retry_when")
     if retry_when is not None:

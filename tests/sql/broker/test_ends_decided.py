@@ -12,11 +12,14 @@ import pytest
 from dramatiq import Middleware, pipeline
 from dramatiq.errors import Retry
 from dramatiq.middleware import MiddlewareError, SkipMessage
-from pydantic import BaseModel, computed_field
+from pydantic import BaseModel, SecretStr, computed_field
 
-from src.broker.consume.deliveries import decode
+from src.broker.consume.deliveries import Arrival, Delivery, decode
+from src.broker.execute.executor import IsolatedEnd
+from src.broker.execute.running import Running
 from src.jobs import State, current_job
 from src.jobs.core.errors import JobsError
+from src.jobs.core.models import Job
 from src.jobs.core.states import Outcome
 from src.settings import get_settings
 from src.sql.clock import now
@@ -101,6 +104,108 @@ def test_a_retry_rule_that_fails_leaves_the_error_with_its_traceback(attempts: A
         assert (job.state, job.error, job.reason) == (State.DEAD, "ValueError: the cause", "its retry rule failed: SystemExit: no rule")
         assert "in fail_so" in str(job.attempts[0].traceback)
         assert attempts.next(job, "callback").args[1]["message"] == "the cause"
+
+
+def test_callbacks_and_hooks_get_retries_and_traceback_as_in_dramatiq(inline: Inline) -> None:
+    noted: list[Any] = []
+
+    class Noting(Middleware):
+        def after_ack(self, broker: Any, message: Any) -> None:
+            noted.append(message.options.get("traceback"))
+
+        after_nack = after_ack
+
+    def fail_so() -> None:
+        raise ValueError("the cause")
+
+    def note(message: dict[str, Any], _: Any) -> None: ...
+
+    inline.broker.add_middleware(hook := Noting())
+    how: dict[str, Any] = {"max_retries": 1, "retry_delay": 0, "on_failure": "note", "on_retry_exhausted": "note"}
+    try:
+        with declared(fail_so, **how) as failing, declared(note):
+            own = Inline(inline.database)
+            id = failing.send().message_id
+            own.run(id)
+            own.relay.watch()
+            own.relay.run_once()
+            own.run(id)
+    finally:
+        inline.broker.middleware.remove(hook)
+    with inline.database.read() as session:
+        callbacks = [args for (args,) in session.query(Job.args).where(Job.source == "callback").order_by(Job.seq)]
+    options = [args[0]["options"] for args in callbacks]
+    assert [each["retries"] for each in options] == [1, 2, 2]
+    assert callbacks[2][1] == {"retries": 1, "max_retries": 1}
+    for text in (*(each["traceback"] for each in options), *noted):
+        assert "in fail_so" in text
+        assert text.endswith("ValueError: the cause\n")
+    assert len(noted) == 2
+
+
+def test_hooks_after_an_isolated_attempt_get_them_too(inline: Inline, monkeypatch: pytest.MonkeyPatch) -> None:
+    noted: list[Any] = []
+
+    class Noting(Middleware):
+        def after_nack(self, broker: Any, message: Any) -> None:
+            noted.append((message.options["retries"], message.options["traceback"]))
+
+    def fail_so() -> None:
+        raise ValueError("the cause")
+
+    def run(running: Running, module: str, limit_ms: float | None) -> IsolatedEnd:
+        """Run the attempt with a message of its own, as a child process does."""
+        own = Delivery(running.delivery.claimed, Arrival(0, 0, False, b""), None)
+        return IsolatedEnd(executor.attempts.run(Running(running.job, own)))
+
+    inline.broker.add_middleware(hook := Noting())
+    try:
+        with declared(fail_so, isolated=True) as failing:
+            own = Inline(inline.database)
+            executor = own.executor
+            monkeypatch.setattr(executor._children, "run", run)
+            own.run(failing.send().message_id)
+    finally:
+        inline.broker.middleware.remove(hook)
+    [(retries, traceback)] = noted
+    assert retries == 1
+    assert traceback.endswith("ValueError: the cause\n")
+
+
+def test_a_callback_after_an_error_in_throws_gets_the_message_as_it_was(attempts: Attempts) -> None:
+    def fail_so() -> None:
+        raise ValueError("the cause")
+
+    def noted(message: dict[str, Any], error: dict[str, str]) -> None: ...
+
+    with declared(fail_so, throws=ValueError, on_failure="noted") as failing, declared(noted):
+        job = attempts.run(failing.message())
+        assert attempts.next(job, "callback").args[0]["options"] == {"retries": 0, "attempt": 1}
+
+
+def test_a_callback_gets_a_masked_traceback_that_fits(attempts: Attempts) -> None:
+    def fail_so(key: SecretStr) -> None:
+        raise ValueError(f"{key.get_secret_value()} " + "x" * get_settings().max_message_bytes)
+
+    def noted(message: dict[str, Any], error: dict[str, str]) -> None: ...
+
+    with declared(fail_so, on_failure="noted") as failing, declared(noted):
+        job = attempts.run(failing.message("s3cret-of-mine"))
+        [traceback] = [attempts.next(job, "callback").args[0]["options"]["traceback"]]
+    assert "in fail_so" in traceback
+    assert "s3cret-of-mine" not in traceback
+
+
+def test_the_callback_for_spent_retries_gets_dramatiqs_limit_where_none_is_declared(attempts: Attempts) -> None:
+    def fail_so() -> None:
+        raise ValueError
+
+    def last(message: dict[str, Any], retries: dict[str, int]) -> None: ...
+
+    with declared(fail_so, retry_when=lambda failures, error: False, on_retry_exhausted="last") as failing, declared(last):
+        del failing.options["max_retries"]
+        job = attempts.run(failing.message())
+        assert attempts.next(job, "callback").args[1] == {"retries": 0, "max_retries": 20}
 
 
 def test_a_job_succeeds_whose_callback_is_an_actor_of_another_deploy(attempts: Attempts) -> None:
