@@ -8,11 +8,12 @@ from typing import Any
 
 import dramatiq
 from dramatiq import Actor, Message, Middleware
+from dramatiq import middleware as stock
 from dramatiq.broker import Consumer
 from dramatiq.brokers.rabbitmq import RabbitmqBroker
 from dramatiq.common import q_name
 from dramatiq.errors import QueueJoinTimeout
-from dramatiq.middleware import CurrentMessage
+from dramatiq.results import Results as StockResults
 from sqlalchemy.orm import Session
 
 from .. import COMMAND
@@ -48,6 +49,12 @@ from .publish.publisher import get_publisher
 #: the hooks of Dramatiq's middleware, as they are before anything has been changed
 HOOKS = {name: hook for name, hook in vars(Middleware).items() if name.startswith(("before_", "after_"))}
 
+#: Dramatiq's middleware that does what Callboard does: beside it, each callback would be sent twice
+REPLACED = frozenset({
+    stock.AsyncIO, stock.Callbacks, stock.CurrentMessage, stock.GroupCallbacks, stock.Pipelines, stock.Retries, stock.ShutdownNotifications,
+    stock.TimeLimit, StockResults,
+})  # fmt: skip
+
 #: characters of the names of actors and queues: columns hold 255, RabbitMQ's names 255 bytes with their suffix
 LONGEST_NAME = 200
 
@@ -55,7 +62,7 @@ LONGEST_NAME = 200
 def middleware() -> list[Middleware]:
     """Every feature that an actor can use, in the order of their before-hooks; each checks its options at import."""
     return [
-        CurrentMessage(),
+        stock.CurrentMessage(),
         ShutdownNotifications(),
         EventLoop(),
         Results(),
@@ -86,11 +93,18 @@ class JobsBroker(RabbitmqBroker):
         self._boot = Boot()
         self.actor_options = KnownOptions()
         for one in [*middleware(), self._boot]:
-            self.add_middleware(one)
+            self._add(one)
         for queue in get_settings().celery_queue_names:
             self.declare_queue(queue)
 
     def add_middleware(self, middleware: Middleware, *, before: Any = None, after: Any = None) -> None:
+        """Add middleware of the application. Raises ValueError for one of Dramatiq's that Callboard has its own of."""
+        name = type(middleware).__name__
+        if type(middleware) in REPLACED:
+            raise ValueError(f"Callboard has its own {name}: take add_middleware({name}(…)) out")
+        self._add(middleware, before=before, after=after)
+
+    def _add(self, middleware: Middleware, *, before: Any = None, after: Any = None) -> None:
         super().add_middleware(middleware, before=before, after=after)
         own = [each for each in self.middleware if not type(each).__module__.startswith(f"{__package__}.")]
         declare(frozenset(name for each in own for name in each.actor_options), frozenset(self.actor_options))

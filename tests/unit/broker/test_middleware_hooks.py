@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from dramatiq import Message, Middleware
+from dramatiq import Message, Middleware, middleware
 from dramatiq.broker import Broker
-from dramatiq.middleware import MiddlewareError
+from dramatiq.middleware import MiddlewareError, default_middleware
+from dramatiq.results import Results
+from dramatiq.results.backends import StubBackend
 
 from src.broker.jobs_broker import JobsBroker
 
@@ -93,6 +95,39 @@ def test_an_error_of_middleware_refuses_the_submission() -> None:
 
     with pytest.raises(MiddlewareError):
         broker.emit_before("enqueue", MESSAGE, None)
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        *(each() for each in default_middleware if each is not middleware.AgeLimit),
+        middleware.AsyncIO(),
+        middleware.CurrentMessage(),
+        Results(backend=StubBackend()),
+    ],
+    ids=lambda own: type(own).__name__,
+)
+def test_middleware_of_dramatiq_that_callboard_has_its_own_of_is_refused(own: Middleware) -> None:
+    broker = JobsBroker()
+    before = list(broker.middleware)
+
+    with pytest.raises(
+        ValueError, match=rf"Callboard has its own {type(own).__name__}: take add_middleware\({type(own).__name__}\(…\)\) out"
+    ):
+        broker.add_middleware(own)
+
+    assert broker.middleware == before
+
+
+def test_other_middleware_of_dramatiq_is_accepted_also_as_a_class_of_the_application() -> None:
+    class Own(middleware.Callbacks):
+        pass
+
+    broker = JobsBroker()
+    broker.add_middleware(middleware.AgeLimit())
+    broker.add_middleware(Own())
+
+    assert "max_age" in broker.actor_options
 
 
 def _emit(broker: JobsBroker, delay: int | None = None) -> None:
