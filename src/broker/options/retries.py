@@ -6,6 +6,7 @@ the attempt; nothing is published until it is due.
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -54,8 +55,12 @@ class Retries(Middleware):
         if options.get("retry_delay") is not None and not {"min_backoff", "max_backoff"}.isdisjoint(options):
             raise InvalidOption(actor.actor_name, "give either retry_delay or a backoff, not both")
         for name in ("retry_when", "backoff"):
-            if options.get(name) is not None and not callable(options[name]):
+            if options.get(name) is not None and not _takes_two(options[name]):
                 raise InvalidOption(actor.actor_name, f"{name} must be a function of (failures so far, exception)")
+        if not all(isinstance(kind, type) and issubclass(kind, BaseException) for kind in _throws(options.get("throws"))):
+            raise InvalidOption(
+                actor.actor_name, f"throws must be an exception class, or a tuple or list of them, not {options['throws']!r:.60}"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +79,7 @@ def decide(actor: Actor[Any, Any], options: dict[str, Any], failures: int, excep
 
     `failures`: failed attempts before this one.
     """
-    throws = _throws(options.get("throws") or actor.options.get("throws"))
-    if throws and isinstance(exception, throws):
+    if isinstance(exception, _throws(actor.options.get("throws"))):
         return Decision(State.DEAD, f"{type(exception).__name__} is not retried (throws)", is_thrown=True)
     limit = options.get("max_retries", actor.options.get("max_retries", DEFAULT_MAX_RETRIES))
     retry_when = actor.options.get("retry_when")
@@ -167,9 +171,20 @@ def _first(*values: int | None) -> int:
 def _throws(value: Any) -> tuple[type[BaseException], ...]:
     if value is None:
         return ()
-    kinds = value if isinstance(value, tuple | list) else (value,)
-    # A message option arrives as JSON and cannot name a class; only the actor's own declaration can.
-    return tuple(kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseException))
+    return tuple(value) if isinstance(value, tuple | list) else (value,)
+
+
+def _takes_two(function: Any) -> bool:
+    """True if the function takes two arguments; also of a built-in one, which may not say."""
+    if not callable(function):
+        return False
+    try:
+        inspect.signature(function).bind(0, None)
+    except TypeError:
+        return False
+    except ValueError:
+        pass
+    return True
 
 
 def _times(count: int) -> str:

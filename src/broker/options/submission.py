@@ -53,6 +53,8 @@ class SubmissionOptions(Middleware):
         for option in ("unique_by", "fair_by"):
             if options.get(option) is not None and not callable(options[option]):
                 raise InvalidOption(name, f"{option} must be a function of the actor's arguments")
+        if options.get("unique_by") is not None and not options.get("unique") and options.get("unique_for") is None:
+            raise InvalidOption(name, "unique_by needs unique or unique_for: alone it makes nothing unique")
         if (problem := misdeclared(actor.fn)) is not None:
             raise InvalidOption(name, problem)
         defaults.declare(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any, cast
 
 import dramatiq
@@ -19,6 +20,7 @@ from src.sql.clock import now
 from src.sql.database import Database
 from tests.actors.endings import once
 from tests.actors.endings import return_values as keep
+from tests.harness.attempts import declared
 from tests.harness.inline import Inline
 from tests.harness.jobs import StillClock, look, message
 
@@ -140,6 +142,30 @@ def test_an_option_of_an_actor_or_of_submit_that_does_not_exist_is_named_with_th
     with pytest.raises(InvalidOption, match="priority must be a whole number"):
         dramatiq.actor(actor_name="undeclared", priority=cast(Any, "high"))(keep.fn)
     assert "undeclared" not in inline.broker.actors
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ({"throws": "ValueError"}, "throws must be an exception class, or a tuple or list of them, not 'ValueError'"),
+        ({"throws": (ValueError, "KeyError")}, "throws must be an exception class"),
+        ({"throws": int}, "throws must be an exception class"),
+        ({"unique_by": lambda x: x}, "unique_by needs unique or unique_for"),
+        ({"unique_by": lambda x: x, "unique": False}, "unique_by needs unique or unique_for"),
+        ({"retry_when": lambda error: True}, r"retry_when must be a function of \(failures so far, exception\)"),
+        ({"backoff": lambda: 1}, r"backoff must be a function of \(failures so far, exception\)"),
+    ],
+)
+def test_an_option_of_an_actor_that_would_do_nothing_is_refused(inline: Inline, options: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(InvalidOption, match=f"undeclared: {complaint}"):
+        dramatiq.actor(actor_name="undeclared", **options)(keep.fn)
+    assert "undeclared" not in inline.broker.actors
+
+
+@pytest.mark.parametrize("rule", [max, lambda *_: 1, lambda failures, error, more=1: 1, partial(lambda a, b, c: 1, 1)])
+def test_a_rule_of_retries_is_whatever_takes_two_arguments(inline: Inline, rule: Any) -> None:
+    with declared(lambda: None, actor_name="ruled", backoff=rule, retry_when=rule, throws=[ValueError, KeyError]):
+        pass
 
 
 @pytest.mark.parametrize(
