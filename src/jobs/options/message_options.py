@@ -15,16 +15,20 @@ from .job_options import FIELDS, IN_MESSAGES, OPTIONS
 
 #: options of the submission; not stored with the message
 OF_SUBMISSION = IN_MESSAGES | {"link", "link_error"}
-#: milliseconds or counts with which a call may override its actor
-_NUMBERS = frozenset({"hard_time_limit", "max_backoff", "max_retries", "min_backoff", "retry_delay", "time_limit"})
+#: milliseconds with which a call may override its actor, which must be above 0
+_LIMITS = frozenset({"hard_time_limit", "time_limit"})
+#: milliseconds or counts
+_NUMBERS = _LIMITS | {"max_backoff", "max_retries", "min_backoff", "retry_delay"}
+#: yes or no
+_FLAGS = frozenset({"isolated", "notify_shutdown", "pipe_ignore"})
 #: the largest of these numbers; 2**53, as JSON's readers keep it
 _LARGEST = 2**53
 #: names of actors
 ACTORS = frozenset({"on_failure", "on_retry_exhausted", "on_success"})
 #: options of attempts and what follows them
-_OF_ATTEMPTS = _NUMBERS | {
-    "isolated", "notify_shutdown", "on_failure", "on_retry_exhausted", "on_success", "pipe_ignore", "result_ttl", "store_results", "throws",
-}  # fmt: skip
+_OF_ATTEMPTS = _NUMBERS | _FLAGS | ACTORS | {"result_ttl", "store_results"}
+#: options in which Dramatiq's pipelines and groups write what follows
+_OF_FOLLOW_UPS = frozenset({"group_completion_callbacks", "group_completion_uuid", "pipe_target"})
 #: options written by Dramatiq, periodiq and Callboard itself
 _WRITTEN = _OF_FOLLOW_UPS | {
     "attempt", "redelivered", "requeue_timestamp", "retries", "scheduled_at", "scheduled_for", "stands_in", "traceback", "traceparent", "tracestate",
@@ -86,6 +90,8 @@ def check_values(options: Mapping[str, Any]) -> None:
             continue
         if name in _NUMBERS:
             _check_number(name, value)
+        elif name in _FLAGS and not isinstance(value, bool):
+            raise JobsError(f"{name} must be True or False, not {value!r:.60}", field=name)
         elif name in ACTORS and not isinstance(value, str):
             raise JobsError(f"{name} must be the name of an actor, not {value!r:.60}", field=name)
         elif name == "pipe_target":
@@ -98,10 +104,15 @@ def check_values(options: Mapping[str, Any]) -> None:
 
 
 def _check_number(name: str, value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise JobsError(f"{name} must be a number, not {value!r:.60}", field=name)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if name == "time_limit" and value == math.inf:
         return
+    if name in _LIMITS and not (is_number and 0 < value < math.inf):
+        raise JobsError(f"{name} must be a number of milliseconds above 0, not {value!r:.60}", field=name)
+    if name == "max_retries" and (not is_number or isinstance(value, float)):
+        raise JobsError(f"{name} must be a whole number, or None for no limit, not {value!r:.60}", field=name)
+    if not is_number:
+        raise JobsError(f"{name} must be a number, not {value!r:.60}", field=name)
     if not 0 <= value <= _LARGEST:
         raise JobsError(f"{name} must be between 0 and {_LARGEST}, not {value!r:.60}", field=name)
 

@@ -38,6 +38,8 @@ _CONVERTED = [(field, FIELDS[field].kind.stored) for field in STORED if type(FIE
 
 #: message options that Callboard sets itself
 _OWN_OPTIONS = frozenset({"attempt", "eta", "retries", "traceback", "requeue_timestamp", "stands_in"})
+#: message options in which None is a value: no limit
+_NULLABLE = frozenset({"max_retries"})
 
 
 def row_of(submission: Submission, present: datetime, *, carried: Mapping[str, str] | None = None) -> dict[str, Any]:
@@ -67,7 +69,9 @@ def row_of(submission: Submission, present: datetime, *, carried: Mapping[str, s
         waits_for = fair_queueing.waits_for(message.queue_name, fair_key)
         reason = fair_queueing.reason(fair_key)
     scheduled = delayed or waits_for is not None
-    options = {name: value for name, value in message.options.items() if name not in _OWN_OPTIONS and value is not None}
+    options = {
+        name: value for name, value in message.options.items() if name not in _OWN_OPTIONS and (value is not None or name in _NULLABLE)
+    }
     if carried:
         options.update(carried)
     if submission.stands_in is not None:

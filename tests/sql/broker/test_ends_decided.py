@@ -245,8 +245,11 @@ def test_a_job_keeps_its_retries_whose_callback_is_too_large_to_be_stored(attemp
 
 _WRONG: dict[str, list[Any]] = {
     **{key: [True, 1, [1], {"a": 1}] for key in ("on_success", "on_failure", "on_retry_exhausted")},
-    **{key: ["1", [], {}, -1] for key in ("time_limit", "min_backoff", "max_backoff")},
-    **{key: ["1", [], {}, -1, True, float("nan"), float("inf"), 2**70] for key in ("max_retries", "retry_delay")},
+    **{key: ["1", [], {}, -1] for key in ("min_backoff", "max_backoff")},
+    **{key: ["1", [], {}, -1, 0, True, float("nan"), 2**70] for key in ("time_limit", "hard_time_limit")},
+    "retry_delay": ["1", [], {}, -1, True, float("nan"), float("inf"), 2**70],
+    "max_retries": ["1", [], {}, -1, True, 1.5, float("nan"), float("inf"), 2**70],
+    **{key: ["no", 0, 1, []] for key in ("isolated", "notify_shutdown", "pipe_ignore")},
     "pipe_target": [True, 0, "x", [], {}, {"a": 1}],
     "group_completion_callbacks": [True, 1, "x", {"a": 1}, [1], [{}], [None]],
 }

@@ -74,6 +74,7 @@ def test_what_a_message_says_about_its_submission_holds_however_it_is_submitted(
         ("max_retires", "do you mean max_retries?"),
         ("idempotencykey", "do you mean idempotency_key?"),
         ("rate_limit", "@dramatiq.actor(rate_limit=…)"),
+        ("throws", "@dramatiq.actor(throws=…)"),
         ("colour", "actor_options"),
     ],
 )
@@ -87,10 +88,35 @@ def test_a_word_that_is_not_an_option_is_an_error_that_names_the_right_one(
     assert cure in str(refused.value)
 
 
-@pytest.mark.parametrize("value", ["3", True, [1]])
-def test_a_value_of_the_wrong_kind_is_refused(inline: Inline, value: Any) -> None:
-    with pytest.raises(JobsError, match="max_retries must be a number"):
-        keep.send_with_options(args=(1,), max_retries=value)
+@pytest.mark.parametrize(
+    ("option", "value", "complaint"),
+    [
+        ("max_retries", "3", "a whole number"),
+        ("max_retries", True, "a whole number"),
+        ("max_retries", 1.5, "a whole number"),
+        ("time_limit", 0, "a number of milliseconds above 0"),
+        ("hard_time_limit", 0, "a number of milliseconds above 0"),
+        ("hard_time_limit", float("inf"), "a number of milliseconds above 0"),
+        ("isolated", "no", "True or False"),
+        ("notify_shutdown", "x", "True or False"),
+        ("pipe_ignore", "no", "True or False"),
+    ],
+)
+def test_a_value_that_an_actor_would_not_take_is_refused(inline: Inline, option: str, value: Any, complaint: str) -> None:
+    with pytest.raises(JobsError, match=f"{option} must be {complaint}"):
+        keep.send_with_options(args=(1,), **{option: value})
+    with pytest.raises(JobsError, match=f"{option} must be {complaint}"):
+        (keep.message(1) | keep.message_with_options(**{option: value})).run()
+
+
+@WAYS
+def test_a_call_without_a_limit_of_retries_has_none(inline: Inline, database: Database, way: Way) -> None:
+    def fail_so() -> None:
+        raise ValueError
+
+    with declared(fail_so, max_retries=0) as failing:
+        job = inline.run(way(database, failing.message_with_options(max_retries=None)))
+    assert (job.state, job.reason) == (State.RETRYING, "retry 1 after ValueError")
 
 
 def test_a_later_step_of_a_pipeline_is_checked_before_the_first_one_runs(inline: Inline) -> None:
