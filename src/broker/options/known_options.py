@@ -16,6 +16,7 @@ _ELSEWHERE = {
     **dict.fromkeys(("exchange", "queue", "routing_key"), "queue_name"),
     **dict.fromkeys(("cron", "crontab", "schedule"), "periodic=cron(…)"),
     **dict.fromkeys(("rate", "ratelimit", "throttle"), "rate_limit"),
+    **dict.fromkeys(("expires_at", "expires_in", "max_age", "ttl"), "expires, a timedelta or milliseconds"),
 }
 
 

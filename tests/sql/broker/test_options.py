@@ -165,6 +165,9 @@ def test_an_option_of_an_actor_or_of_submit_that_does_not_exist_is_named_with_th
             dramatiq.actor(actor_name="undeclared", **cast(Any, options))(keep.fn)
     with pytest.raises(ValueError, match=r"options are undefined: xyz \(name an option of your own in actor_options"):
         dramatiq.actor(actor_name="undeclared", **cast(Any, {"xyz": 1}))(keep.fn)
+    for name in ("max_age", "ttl", "expires_in", "expires_at"):
+        with pytest.raises(ValueError, match=rf"{name} \(write expires, a timedelta or milliseconds\)"):
+            dramatiq.actor(actor_name="undeclared", **cast(Any, {name: 1}))(keep.fn)
     with pytest.raises(InvalidOption, match="priority must be a whole number"):
         dramatiq.actor(actor_name="undeclared", priority=cast(Any, "high"))(keep.fn)
     assert "undeclared" not in inline.broker.actors
