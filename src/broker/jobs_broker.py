@@ -18,8 +18,9 @@ from sqlalchemy.orm import Session
 
 from .. import COMMAND
 from ..jobs.attempts.current_job import current_job
+from ..jobs.core.states import State
 from ..jobs.options.message_options import check, declare
-from ..jobs.read.queries import queues
+from ..jobs.read.queries import backlog, queues
 from ..jobs.submit import stand_ins
 from ..jobs.submit.requests import Receipt, Submission, submission_of
 from ..jobs.submit.submission import for_a_new_job, submit_many
@@ -203,6 +204,19 @@ class JobsBroker(RabbitmqBroker):
             if deadline is not None and time.monotonic() > deadline:
                 raise QueueJoinTimeout(queue_name)
             time.sleep(idle_time / 1000)
+
+    def get_queue_message_counts(self, queue_name: str) -> tuple[int, int, int]:
+        """Return the numbers of the queue's jobs that are queued, wait for an instant, and are dead: Dramatiq counts messages in their place."""
+        with read() as session:
+            queued = sum(found.queued for found in queues(session) if found.queue == queue_name)
+            others = backlog(session).get(queue_name, {})
+        return queued, others.get(State.SCHEDULED, 0) + others.get(State.RETRYING, 0), others.get(State.DEAD, 0)
+
+    def flush(self, queue_name: str) -> None:
+        """Raise RuntimeError: the relay would publish the rows of purged messages again. Also for flush_all()."""
+        raise RuntimeError(
+            f"the messages of {queue_name} come from rows, which would bring them back: cancel its waiting jobs with `{COMMAND} purge {queue_name}`"
+        )
 
     def close(self) -> None:
         """Wait for outstanding confirms, then close."""
