@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from ..broker.compat import results
 from ..jobs.core.models import Attempt, Job, Worker
 from ..jobs.core.states import Outcome, State
+from ..jobs.read import attempts
 from .frameworks import Task, TaskError, TaskResult, TaskResultStatus
 
 #: outcomes of attempts that are errors
@@ -22,7 +23,7 @@ _RAISED = re.compile(r"^([\w.]+)(?::|$)", re.MULTILINE)
 
 def result_of(session: Session, job: Job, task: Task, backend: str) -> TaskResult:
     """Build the result of a job, as its row is now."""
-    ended: Sequence[Attempt] = sorted(job.attempts, key=lambda attempt: attempt.number)
+    ended: Sequence[Attempt] = attempts.of(session, job)[::-1]
     running = session.get(Worker, job.worker_id) if job.state is State.RUNNING and job.worker_id is not None else None
     found = TaskResult(
         task=task,

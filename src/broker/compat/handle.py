@@ -14,6 +14,7 @@ from ...jobs.control import actions
 from ...jobs.core.errors import UnknownJob
 from ...jobs.core.models import Attempt, Job
 from ...jobs.core.states import State
+from ...jobs.read import attempts
 from ...jobs.read.queries import find
 from ...sql.database import read, write
 from . import results
@@ -52,7 +53,9 @@ class JobHandle:
     @property
     def attempts(self) -> Sequence[Attempt]:
         """Its ended attempts, oldest first."""
-        return sorted(self._row().attempts, key=lambda attempt: attempt.number)
+        row = self._row()
+        with read() as session:
+            return attempts.of(session, row)[::-1]
 
     def wait(self, timeout: float | None = None, *, kind: Any = None) -> Any:
         """Return its result when it has ended; `timeout` in seconds, None: for ever. `kind` and errors: those of get()."""

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from sqlalchemy import func, select, text
-from sqlalchemy.orm import Session, selectinload
+from sqlalchemy.orm import Session
 
 from ...sql.clock import now
 from ...sql.direct import Direct
@@ -16,7 +16,7 @@ from ...sql.statements import Single
 from ..core.errors import AmbiguousId
 from ..core.models import BACKLOG_STATES, Job
 from ..core.states import State, listed
-from . import row_counts
+from . import attempts, row_counts
 from .row_counts import ALL, COUNTED, Counts, Subject
 
 #: characters of an id prefix that suffice to look a job up
@@ -51,24 +51,30 @@ class Page:
 
 
 def find(session: Session, id: str) -> Job | None:
-    """Return the job of this id, or the only one with this id prefix (at least 8 characters), with its attempts.
+    """Return the job of this id, or the only one with this id prefix (at least 8 characters), with its newest attempts.
 
     Ids of one minute share a prefix, so the end may be given too, as pages show it: 0198c1f2…9e01 (or ...). Raises
     AmbiguousId.
     """
-    statement = select(Job).options(selectinload(Job.attempts)).execution_options(populate_existing=True)
-    job = session.execute(statement.where(Job.id == id)).scalars().first()
+    exact = select(Job).where(Job.id == id).execution_options(populate_existing=True)
+    found = session.execute(exact).scalars().all() or _beginning_with(session, id)
+    attempts.load_newest(session, found)
+    return next(iter(found), None)
+
+
+def _beginning_with(session: Session, id: str) -> Sequence[Job]:
+    """Return the only job with this id prefix, if there is one."""
     head, _, tail = id.replace("...", "…").partition("…")
-    if job is not None or not SHORT_ID <= len(head) < 36:
-        return job
+    if not SHORT_ID <= len(head) < 36:
+        return ()
     # A range, not LIKE: it uses the index on both stores and gives % and _ no meaning.
-    matching = statement.where(Job.id > head, Job.id < head + "\U0010ffff").order_by(Job.id.desc())
+    matching = select(Job).where(Job.id > head, Job.id < head + "\U0010ffff").order_by(Job.id.desc())
     if tail:
         matching = matching.where(Job.id.endswith(tail, autoescape=True))
-    found = session.execute(matching.limit(CANDIDATES + 1)).scalars().all()
+    found = session.execute(matching.limit(CANDIDATES + 1).execution_options(populate_existing=True)).scalars().all()
     if len(found) > 1:
         raise _ambiguous(id, found)
-    return next(iter(found), None)
+    return found
 
 
 def _ambiguous(id: str, found: Sequence[Job]) -> AmbiguousId:
@@ -113,9 +119,10 @@ _ENDING = Single(f"SELECT {ENDING} FROM jobs WHERE id = :id")
 
 
 def find_many(session: Session, ids: Collection[str]) -> list[Job]:
-    """Return the jobs of these ids that exist, with their attempts."""
-    statement = select(Job).options(selectinload(Job.attempts)).where(Job.id.in_(ids))
-    return list(session.execute(statement).scalars())
+    """Return the jobs of these ids that exist, with their newest attempts."""
+    found = list(session.execute(select(Job).where(Job.id.in_(ids))).scalars())
+    attempts.load_newest(session, found)
+    return found
 
 
 def of_numbers(session: Session, seqs: Collection[int]) -> list[Job]:

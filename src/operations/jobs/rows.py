@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ...jobs.alerts.models import Alert
 from ...jobs.batches.models import Batch, Stage
-from ...jobs.core.models import FailureGroup, Job, LogLine, Worker
+from ...jobs.core.models import Attempt, FailureGroup, Job, LogLine, Worker
 from ...jobs.webhooks.models import Kind as WebhookKind
 from ...jobs.webhooks.models import Webhook
 
-__all__ = ["Alert", "Batch", "FailureGroup", "Job", "LogLine", "Stage", "Webhook", "WebhookKind", "Worker"]
+__all__ = ["Alert", "Attempt", "Batch", "FailureGroup", "Job", "LogLine", "Stage", "Webhook", "WebhookKind", "Worker"]

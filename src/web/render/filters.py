@@ -71,6 +71,7 @@ def init(app: Flask) -> None:
         copies=job_snippets.copies,
         queue_link=job_snippets.queue_link,
         depths=tracebacks.depths,
+        tracebacks_in_place=tracebacks.in_place,
         draw_timeline=timelines.draw,
         kind_words=timelines.words,
         waits=frozenset(Wait),

@@ -69,6 +69,7 @@ PAGES: dict[str, tuple[str, ...]] = {
     "held.index": ("/held",),
     "jobs.index": ("/jobs", "/jobs?state=dead"),
     "jobs.show": ("/jobs/{job}", "/jobs/{running}"),
+    "jobs.list_attempts": ("/jobs/{job}/attempts",),
     "tabs.of_job": ("/jobs/{job}/tabs/notes",),
     "tabs.of_actor": ("/actors/add/tabs/stock",),
     "jobs.edit": ("/jobs/{waiting}/edit",),

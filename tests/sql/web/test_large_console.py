@@ -1,19 +1,33 @@
-"""The console with a million jobs: no page and no API route reads a growing table from end to end."""
+"""The console with a million jobs, whose tables no page reads from end to end, and with large jobs, whose pages stay small."""
 
 from __future__ import annotations
 
+import re
+from datetime import timedelta
+from typing import Any
+
 import pytest
 from flask import Flask
+from sqlalchemy import insert, select, update
 
 from bench.filling import fill, searched, settle
 from bench.furnishing import furnish
 from bench.page_table import addresses
+from src.broker.compat.handle import JobHandle
+from src.jobs import State
+from src.jobs.core.models import Attempt, Job
+from src.jobs.core.states import Outcome
 from src.jobs.search import texts
-from src.sql.database import Database
+from src.sql.clock import now
+from src.sql.database import Database, write
 from tests.harness import plans
-from tests.harness.site import Site
+from tests.harness.sample import TRACEBACK
+from tests.harness.site import Site, in_words
 
 JOBS = 1_000_000
+ATTEMPTS = 500
+#: bytes; a job with one attempt has 20,000
+SMALL = 300_000
 
 
 @pytest.mark.slow
@@ -31,3 +45,76 @@ def test_no_page_reads_a_growing_table_as_a_whole_at_a_million_jobs(fresh_databa
             assert browser.get(path).status_code < 500, path
 
     assert plans.whole_reads(fresh_database, statements) == {}
+
+
+def _retried(site: Site, *, attempts: int = ATTEMPTS, traceback: str = TRACEBACK, state: State = State.RETRYING) -> str:
+    """Return the id of a job submitted a day ago that failed that often, once a second from then on."""
+    id, begun = site.program().submit("add", 1, 2), now() - timedelta(days=1)
+    row = {"worker": "host:1", "outcome": Outcome.FAILED, "error": "ZeroDivisionError: division by zero", "traceback": traceback}
+    with write() as session:
+        seq = session.execute(select(Job.seq).where(Job.id == id)).scalar_one()
+        starts = [(number, begun + timedelta(seconds=number)) for number in range(1, attempts + 1)]
+        ends = {"fingerprint": "0123456789abcdef", "noted": False}
+        session.execute(
+            insert(Attempt),
+            [{**row, **ends, "job_seq": seq, "number": number, "started_at": at, "finished_at": at} for number, at in starts],
+        )
+        last = {"attempt": attempts, "started_at": starts[-1][1], "due_at": now() + timedelta(hours=1), "created_at": begun}
+        session.execute(update(Job).where(Job.id == id).values(state=state, error=row["error"], **last))
+    return id
+
+
+@pytest.mark.both_stores
+def test_the_page_of_a_job_shows_its_newest_attempts_and_leads_to_the_others(site: Site) -> None:
+    id, visit = _retried(site), site.browser()
+    page = visit.get(f"/jobs/{id}").text
+    assert len(page) < SMALL
+    assert re.findall(r'<li id="attempt-(\d+)"', page) == [str(number) for number in range(ATTEMPTS, ATTEMPTS - 50, -1)]
+    assert "Only the newest attempts are drawn." in page
+    assert "1 day" not in in_words(page)  # no wait from the submission to the first attempt that is shown
+    assert f'href="/jobs/{id}/attempts?after={ATTEMPTS - 49}">Earlier attempts' in page
+    for view in ("job", "clock"):
+        assert len(visit.get(f"/jobs/{id}/live?view={view}").text) < SMALL
+
+    seen: list[str] = []
+    path = f"/jobs/{id}/attempts"
+    while path:
+        page = visit.get(path).text
+        seen += re.findall(r'<li id="attempt-(\d+)"', page)
+        path = next(iter(re.findall(r'rel="next" href="([^"]+)"', page)), "")
+    assert seen == [str(number) for number in range(ATTEMPTS, 0, -1)]
+    assert "No earlier attempt has ended." in visit.get(f"/jobs/{id}/attempts?after=1").text
+
+
+def test_documents_have_the_newest_attempts_and_all_come_in_pages(site: Site) -> None:
+    id, program = _retried(site), site.program()
+    whole = program.get(f"/api/v1/jobs/{id}")
+    assert [each["number"] for each in whole.get_json()["attempts"]] == list(range(ATTEMPTS - 49, ATTEMPTS + 1))
+    assert len(whole.text) < SMALL
+    assert len(program.get(f"/api/v1/jobs/{id}/timeline").text) < SMALL
+    found: list[dict[str, Any]] = []
+    after: str | None = ""
+    while after is not None:
+        page = program.get(f"/api/v1/jobs/{id}/attempts?limit=200&after={after}").get_json()
+        found, after = [*found, *page["attempts"]], page["next"]
+    assert [each["number"] for each in found] == list(range(ATTEMPTS, 0, -1))
+    assert [each.number for each in JobHandle(id).attempts] == list(range(1, ATTEMPTS + 1))
+    assert found[:50] == whole.get_json()["attempts"][::-1]
+    assert program.get(f"/api/v1/jobs/{id}/attempts?after=x").status_code == 422
+
+
+def test_a_comparison_counts_from_the_first_attempt(site: Site) -> None:
+    id, other = _retried(site), site.program().submit("add", 1, 2)
+    rows = site.program().get(f"/api/v1/jobs/{id}/compare/{other}").get_json()["rows"]
+    left = {row["name"]: row["left"] for row in rows}
+    assert left["Wait before the first attempt"] == 1
+    assert left["Outcomes"] == ", ".join(["…", *["failed"] * 50])
+
+
+def test_long_tracebacks_are_shown_one_at_a_time(site: Site) -> None:
+    id, visit = _retried(site, attempts=40, traceback="Traceback\n" + "x" * 63_000), site.browser()
+    page = visit.get(f"/jobs/{id}").text
+    assert len(page) < SMALL
+    assert page.count('class="traceback"') == 1
+    assert f'href="/jobs/{id}/attempts?after=4">Traceback<span class="unseen"> of attempt 3<' in page
+    assert 'aria-label="Traceback of attempt 3"' in visit.get(f"/jobs/{id}/attempts?after=4").text

@@ -17,6 +17,7 @@ from typing_extensions import TypedDict
 from ....formats.quantities import counted
 from ....jobs.attempts import attempt_logs
 from ....jobs.core.models import Job
+from ....jobs.read import attempts
 from ....jobs.search import runs
 from ....sql.clock import now
 from ....sql.columns import same_json
@@ -108,7 +109,7 @@ class ComparisonDocument(TypedDict):
 
 def compare(session: Session, left: Job, right: Job) -> Comparison:
     """Compare two jobs; secrets stay masked."""
-    rows = [*_arguments(left, right), *_options(left, right), *_timings(left, right), *_others(session, left, right)]
+    rows = [*_arguments(left, right), *_options(left, right), *_timings(session, left, right), *_others(session, left, right)]
     first, second = (attempt_logs.read(session, job.seq, attempt=max(job.attempt, 1), limit=MOST_LINES + 1) for job in (left, right))
     texts = [[line.text for line in lines[:MOST_LINES]] for lines in (first, second)]
     return Comparison(left, right, rows, list(difference(*texts)), max(len(first), len(second)) > MOST_LINES)
@@ -183,9 +184,9 @@ def _plain(value: Any) -> Any:
     return write_instant(value) if isinstance(value, datetime) else value
 
 
-def _timings(left: Job, right: Job) -> Iterator[Row]:
+def _timings(session: Session, left: Job, right: Job) -> Iterator[Row]:
     yield Row(Section.TIMINGS, "Submitted", left.created_at, right.created_at, None)
-    mine, theirs = _seconds(left), _seconds(right)
+    mine, theirs = _seconds(session, left), _seconds(session, right)
     for name, one in mine.items():
         yield Row(Section.TIMINGS, name, one, theirs[name], _is_alike(one, theirs[name]))
 
@@ -197,9 +198,9 @@ def _is_alike(one: float | None, other: float | None) -> bool:
     return abs(one - other) <= max(CHANCE_S, max(one, other) * ALIKE)
 
 
-def _seconds(job: Job) -> dict[str, float | None]:
+def _seconds(session: Session, job: Job) -> dict[str, float | None]:
     """Return durations in seconds; None: it has not come so far."""
-    first = job.attempts[0].started_at if job.attempts else job.started_at
+    first = next((each.started_at for each in attempts.of(session, job, before=2)), job.started_at)
     end = job.finished_at or (now() if job.started_at is not None and not job.state.is_final else None)
     last = job.attempts[-1] if job.attempts else None
     ran = last.finished_at - last.started_at if last is not None else None
@@ -220,10 +221,14 @@ def _others(session: Session, left: Job, right: Job) -> Iterator[Row]:
     workers = [job.attempts[-1].worker if job.attempts else None for job in (left, right)]
     yield _row(Section.VERSIONS, "Worker", *workers)
     yield _row(Section.ATTEMPTS, "State", left.state.value, right.state.value)
-    outcomes = [", ".join(each.outcome.value for each in job.attempts) or None for job in (left, right)]
-    yield _row(Section.ATTEMPTS, "Outcomes", *outcomes)
+    yield _row(Section.ATTEMPTS, "Outcomes", _outcomes(left), _outcomes(right))
     yield _row(Section.RESULT, "Result", _result(left), _result(right))
     yield _row(Section.RESULT, "Error", left.error, right.error)
+
+
+def _outcomes(job: Job) -> str | None:
+    earlier = ["…"] if job.attempts and job.attempts[0].number > 1 else []
+    return ", ".join([*earlier, *(each.outcome.value for each in job.attempts)]) or None
 
 
 def _result(job: Job) -> Any:

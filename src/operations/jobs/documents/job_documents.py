@@ -16,6 +16,7 @@ from ....jobs.control.waiting_reasons import LinkKind
 from ....jobs.core.errors import UnknownActor
 from ....jobs.core.models import Attempt, Job
 from ....jobs.core.states import HeldFor, Outcome, Source, State
+from ....jobs.read.attempts import NEWEST
 from ....telemetry import tracing
 from ...format.document_fields import Args, Instant, Json, Kwargs, Next
 from ...format.instants import write_instant
@@ -109,7 +110,7 @@ class LinkDocument(TypedDict):
 
 @with_config(ConfigDict(json_schema_extra=option_bodies.describe_shown))
 class JobDocument(JobSummary):
-    """A job with its result, error, progress and attempts."""
+    """A job with its result, error, progress and newest attempts."""
 
     waiting_because: Annotated[list[str], Field(description="every reason why the job is not running, the first to fix first")]
     waiting_on: Annotated[list[WaitingOn], Field(description="what these reasons name, in their order")]
@@ -128,7 +129,17 @@ class JobDocument(JobSummary):
     error: Annotated[str | None, Field(description="type and message of the newest failure")]
     progress: Progress | None
     links: Annotated[list[LinkDocument], Field(description="declared by `callboard.console.link`")]
+    attempts: Annotated[
+        list[AttemptDocument],
+        Field(description=f"of the newest {NEWEST}, those that have ended, oldest first; all: /jobs/{{id}}/attempts"),
+    ]
+
+
+class AttemptsPage(TypedDict):
+    """A page of the ended attempts of a job, newest first."""
+
     attempts: list[AttemptDocument]
+    next: Next
 
 
 def summary(job: Job) -> JobSummary:
@@ -157,7 +168,7 @@ def summary(job: Job) -> JobSummary:
 
 
 def whole(job: Job, context: JobContext) -> JobDocument:
-    """A job with result, error, progress, attempts, waiting reasons and context.
+    """A job with result, error, progress, newest attempts, waiting reasons and context.
 
     A result in a file is left out: `result_bytes` gives its size, /jobs/{id}/result its content.
     """
@@ -188,7 +199,7 @@ def whole(job: Job, context: JobContext) -> JobDocument:
         "error": job.error,
         "progress": progress,
         "links": [{"label": label, "url": url} for label, url in links(job)],
-        "attempts": [_attempt(attempt) for attempt in job.attempts],
+        "attempts": [attempt_document(each) for each in job.attempts],
     }
 
 
@@ -246,7 +257,8 @@ def _options(job: Job, *, listed: bool) -> Any:
     return {option.field: value for option, value in option_bodies.shown(job) if option.listed is listed}
 
 
-def _attempt(attempt: Attempt) -> AttemptDocument:
+def attempt_document(attempt: Attempt) -> AttemptDocument:
+    """An attempt that has ended."""
     return {
         "number": attempt.number,
         "worker": attempt.worker,

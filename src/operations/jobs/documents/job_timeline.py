@@ -90,7 +90,7 @@ class PaceDocument(TypedDict):
 
 
 class TimelineDocument(TypedDict):
-    """Timeline of a job, oldest period first."""
+    """Timeline of a job's newest attempts, oldest period first."""
 
     periods: list[PeriodDocument]
     pace: Annotated[PaceDocument | None, Field(description="of a running job")]
@@ -104,7 +104,7 @@ class Pauses(NamedTuple):
 
 
 def timeline(session: Session, job: Job) -> list[Period]:
-    """Return the periods of a job, in order."""
+    """Return the periods of a job's newest attempts, in order."""
     present = now()
     found = periods(job, present)
     waits = [each for each in found if each.kind == Wait.QUEUED and each.length > NOTICED]
@@ -112,9 +112,11 @@ def timeline(session: Session, job: Job) -> list[Period]:
 
 
 def periods(job: Job, present: datetime) -> list[Period]:
-    """Return the periods of a job without pauses, which its row does not record."""
+    """Return the periods of a job's newest attempts, without pauses, which its row does not record."""
     found: list[Period] = []
     since, before = job.created_at, None
+    if job.attempts and job.attempts[0].number > 1:
+        since = job.attempts[0].started_at  # earlier ones were not read: the wait before this one is unknown
     runs = [(each.number, each.outcome.value, each.started_at, each.finished_at) for each in job.attempts]
     is_running = job.state is State.RUNNING and job.started_at is not None
     if is_running and job.started_at is not None:

@@ -1,4 +1,4 @@
-"""/api/v1/jobs/{id}: timeline, lineage, runs with the same arguments, and the comparison with another run."""
+"""/api/v1/jobs/{id}: attempts, timeline, lineage, runs with the same arguments, and the comparison with another run."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from flask import request
 from sqlalchemy.orm import Session
 
 from ....jobs.core.errors import UnknownJob
-from ....jobs.read import queries
+from ....jobs.read import attempts, queries
 from ....jobs.search import runs
 from ....operations.format.list_filters import Paging, read_after
 from ....operations.jobs.documents import comparison, job_documents, job_timeline, lineage
 from ....operations.jobs.documents.comparison import ComparisonDocument
-from ....operations.jobs.documents.job_documents import Page
+from ....operations.jobs.documents.job_documents import AttemptsPage, Page
 from ....operations.jobs.documents.job_timeline import TimelineDocument
 from ....operations.jobs.documents.lineage import LineageDocument
 from ....operations.jobs.rows import Job
@@ -24,10 +24,25 @@ from ..requests.routes import Routes, Tag
 api = Routes(Tag.JOBS)
 
 
+@api.get("/jobs/<id>/attempts", query=Paging, errors=(404, 409, 422))
+@allow(Role.VIEWER)
+def list_attempts(id: str) -> Answer[AttemptsPage]:
+    """The ended attempts of a job, newest first, in pages."""
+    after, limit = read_after(request.args.get("after")), read_limit()
+    with database.read() as session:
+        found = attempts.of(session, _find(session, id), before=after, limit=limit + 1)
+    return answer(
+        {
+            "attempts": [job_documents.attempt_document(each) for each in found[:limit]],
+            "next": str(found[limit - 1].number) if len(found) > limit else None,
+        }
+    )
+
+
 @api.get("/jobs/<id>/timeline", errors=(404, 409))
 @allow(Role.VIEWER)
 def timeline(id: str) -> Answer[TimelineDocument]:
-    """The timeline of a job: waits, attempts, back-offs and pauses, and the pace of a running attempt."""
+    """The timeline of a job's newest attempts: waits, attempts, back-offs and pauses, and the pace of a running attempt."""
     with database.read() as session:
         return answer(job_timeline.document(session, _find(session, id)))
 

@@ -14,8 +14,9 @@ from ....audit import queries as audit_queries
 from ....jobs.attempts import attempt_logs
 from ....jobs.core.errors import UnknownJob
 from ....jobs.core.states import State
-from ....jobs.read import queries
+from ....jobs.read import attempts, queries
 from ....jobs.search import runs
+from ....operations.format.list_filters import read_after
 from ....operations.jobs.documents import job_timeline, lineage, log_documents
 from ....operations.jobs.documents.job_context import context_of
 from ....operations.jobs.rows import Job, LogLine
@@ -83,6 +84,17 @@ def show(id: str) -> str | Response:
             "runs": runs.same_arguments(session, job, limit=_RUNS) if job.actor else None,
         }
     return render_template("jobs/show.html", **beside, **_shown(job))
+
+
+@blueprint.get("/jobs/<id>/attempts")
+@allow(Role.VIEWER)
+def list_attempts(id: str) -> str:
+    """The ended attempts of a job, newest first, in pages."""
+    job, after = find(id), read_after(request.args.get("after"))
+    with database.read() as session:
+        found = attempts.of(session, job, before=after, limit=attempts.NEWEST + 1)
+    is_more = len(found) > attempts.NEWEST
+    return render_template("jobs/attempts.html", job=job, attempts=found[: attempts.NEWEST], after=after, is_more=is_more)
 
 
 @blueprint.get("/jobs/<id>/log")

@@ -13,7 +13,7 @@ from ...http import cookies
 
 #: least visible width of a bar, and that of the axis, in percent: the rest is for the symbol behind the last bar
 LEAST, WIDTH = 0.4, 97.0
-#: lanes that are drawn; earlier ones are listed only
+#: lanes that are drawn
 MOST_LANES = 40
 #: marks of an axis at most
 MARKS = 5
@@ -87,7 +87,6 @@ class Timeline:
     axis: Axis
     lanes: Sequence[Lane]
     present: float | None
-    earlier: int  # lanes left out
 
     @property
     def kinds(self) -> list[str]:
@@ -107,7 +106,6 @@ def draw(periods: Sequence[Period]) -> Timeline | None:
         axis,
         [Lane(attempt, [bar(axis, each) for each in found]) for attempt, found in shown],
         None if open is None else axis.place(open.end),
-        len(lanes) - len(shown),
     )
 
 

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from markupsafe import Markup, escape
 
 from ....formats.quantities import counted
 from ....jobs.core.fingerprints import is_foreign, pieces
+from ....operations.jobs.rows import Attempt
 
+#: characters of the tracebacks of one list; the newest is shown whatever its size
+IN_PLACE = 100_000
 _FRAME = re.compile(r'^  File "([^"\n]+)", line (\d+), in ([^\n]+)$')
 
 
@@ -46,6 +51,13 @@ def depths(traceback: str) -> Depths:
     if skipped:
         lines.append(_left_out(skipped))
     return Depths(where, "\n".join(lines), traceback, hidden)
+
+
+def in_place(attempts: Sequence[Attempt]) -> set[int]:
+    """Return the numbers of the attempts, newest first, whose tracebacks are shown in their list."""
+    failed = [each for each in attempts if each.traceback]
+    sizes = accumulate(len(each.traceback or "") for each in failed)
+    return {each.number for each, size in zip(failed, sizes, strict=True) if size <= IN_PLACE or each is failed[0]}
 
 
 def _left_out(number: int) -> str:
