@@ -125,6 +125,29 @@ def find_many(session: Session, ids: Collection[str]) -> list[Job]:
     return found
 
 
+class Snapshot(NamedTuple):
+    """The columns of a job that change while it is watched."""
+
+    id: str
+    seq: int
+    state: State
+    attempt: int
+    reason: str | None
+    error: str | None
+    cancel_requested: bool
+    due_at: datetime | None
+    finished_at: datetime | None
+    progress_done: int | None
+    progress_total: int | None
+    progress_message: str | None
+
+
+def snapshots(session: Session, ids: Collection[str]) -> list[Snapshot]:
+    """Return the snapshots of the jobs of these ids that exist. Cheap, for polling: arguments and attempts may be large."""
+    statement = select(*(getattr(Job, name) for name in Snapshot._fields)).where(Job.id.in_(ids))
+    return [Snapshot(*row) for row in session.execute(statement)]
+
+
 def of_numbers(session: Session, seqs: Collection[int]) -> list[Job]:
     """Return the jobs of these numbers that exist."""
     return list(session.execute(select(Job).where(Job.seq.in_(seqs)).order_by(Job.seq.desc())).scalars()) if seqs else []

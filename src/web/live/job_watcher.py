@@ -119,30 +119,32 @@ class Tailer:
                 if not self._watches:
                     self._running = False
                     return
-                watches = list(self._watches)
+                watches = dict(self._watches)
             self._look(watches)
             time.sleep(LOOK_INTERVAL_S)
 
-    def _look(self, watches: list[Watch]) -> None:
+    def _look(self, watches: dict[Watch, object]) -> None:
         try:
             with database.read() as session:
-                jobs = {job.id: job for job in queries.find_many(session, {watch.id for watch in watches})}
-                running = [job.id for job in jobs.values() if job.state is State.RUNNING]
+                found = {each.id: each for each in queries.snapshots(session, {watch.id for watch in watches})}
+                running = [each.id for each in found.values() if each.state is State.RUNNING]
                 why = stalled(session, running) if running else {}
+                looks = {each.id: (each, why.get(each.id)) for each in found.values()}
+                changed = {watch.id for watch, sent in watches.items() if looks.get(watch.id, sent) != sent}
+                jobs = queries.find_many(session, changed) if changed else []
                 # Read lines after states: an attempt's lines are committed no later than its end, so none is missed.
-                _read_lines(session, [(jobs[watch.id].seq, watch) for watch in watches if watch.id in jobs])
+                _read_lines(session, [(found[watch.id].seq, watch) for watch in watches if watch.id in found])
         except SQLAlchemyError as error:
             # Keep the streams open: updates follow when the database is back.
             outages.log_outage(log, "tailer_database_away", error)
             return
         outages.outage_over("tailer_database_away")
-        for watch in watches:
-            job = jobs.get(watch.id)
-            if job is not None:
-                self._tell(watch, job, why.get(watch.id))
+        for job in jobs:
+            for watch in watches:
+                if watch.id == job.id:
+                    self._tell(watch, job, looks[job.id])
 
-    def _tell(self, watch: Watch, job: Job, why_stalled: str | None) -> None:
-        looks = (*_looks(job), why_stalled)
+    def _tell(self, watch: Watch, job: Job, looks: object) -> None:
         with self._lock:
             if self._watches.get(watch, looks) == looks:
                 return  # no changes, or no watches left
@@ -187,11 +189,3 @@ def lifetime() -> float:
 
 def _place(line: LogLine) -> Place:
     return Place(line.attempt, line.number)
-
-
-def _looks(job: Job) -> tuple[object, ...]:
-    """The columns that can change while a job is watched."""
-    return (
-        job.state, job.attempt, job.reason, job.error, job.cancel_requested, job.due_at, job.finished_at,
-        job.progress_done, job.progress_total, job.progress_message, len(job.attempts),
-    )  # fmt: skip

@@ -22,7 +22,7 @@ from src.sql.clock import now
 from src.sql.database import Database, write
 from tests.harness import plans
 from tests.harness.sample import TRACEBACK
-from tests.harness.site import Site, in_words
+from tests.harness.site import Site, Stream, in_words
 
 JOBS = 1_000_000
 ATTEMPTS = 500
@@ -118,3 +118,26 @@ def test_long_tracebacks_are_shown_one_at_a_time(site: Site) -> None:
     assert page.count('class="traceback"') == 1
     assert f'href="/jobs/{id}/attempts?after=4">Traceback<span class="unseen"> of attempt 3<' in page
     assert 'aria-label="Traceback of attempt 3"' in visit.get(f"/jobs/{id}/attempts?after=4").text
+
+
+def test_an_event_about_progress_has_no_details(site: Site) -> None:
+    id, visit = _retried(site, state=State.RUNNING), site.browser()
+    with Stream(visit, f"/jobs/{id}/events") as stream:
+        first = stream.message()
+        assert 'hx-target="#details"' in first
+        assert len(first) < SMALL
+        _change(id, progress_done=1, progress_total=2, progress_message="half")
+        progress = stream.message()
+        assert "half" in progress
+        assert 'hx-target="#details"' not in progress
+        assert len(progress) < 5_000
+        _change(id, attempt=ATTEMPTS + 1)
+        assert 'hx-target="#details"' in stream.message()
+        _change(id, state=State.SUCCEEDED, result=3, finished_at=now())
+        *_, last, _done = stream.rest()
+        assert 'hx-target="#details"' in last
+
+
+def _change(id: str, **values: Any) -> None:
+    with write() as session:
+        session.execute(update(Job).where(Job.id == id).values(**values))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import socket
 import threading
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack
 from types import SimpleNamespace
 from typing import Any
@@ -185,3 +185,27 @@ def test_a_stream_outlives_an_outage_of_the_database(site: Site, monkeypatch: py
         away.engine.dispose()
         _change(id, state=State.SUCCEEDED, result=3, finished_at=now())
         assert "badge succeeded" in stream.message()
+
+
+def _noting(asked: list[set[str]], query: Callable[[Session, Collection[str]], Any]) -> Callable[[Session, Collection[str]], Any]:
+    def noted(session: Session, ids: Collection[str]) -> Any:
+        asked.append(set(ids))
+        return query(session, ids)
+
+    return noted
+
+
+def test_a_watched_job_is_read_as_a_whole_only_when_it_changes(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[set[str]] = []
+    read: list[set[str]] = []
+    for name, asked in (("snapshots", looks), ("find_many", read)):
+        monkeypatch.setattr(queries, name, _noting(asked, getattr(queries, name)))
+    id, visit = site.program().submit("add", 1, 2), site.browser()
+    with Stream(visit, f"/jobs/{id}/events") as stream:
+        stream.message()
+        so_far = len(looks)
+        eventually(lambda: len(looks) > so_far + 3, what="the job is looked at again")
+        assert read == [{id}]
+        _change(id, progress_done=1, progress_message="half")
+        assert "half" in stream.message()
+        assert read == [{id}] * 2

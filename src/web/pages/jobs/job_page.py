@@ -13,7 +13,6 @@ from werkzeug.wrappers import Response
 from ....audit import queries as audit_queries
 from ....jobs.attempts import attempt_logs
 from ....jobs.core.errors import UnknownJob
-from ....jobs.core.states import State
 from ....jobs.read import attempts, queries
 from ....jobs.search import runs
 from ....operations.format.list_filters import read_after
@@ -150,13 +149,13 @@ def _as_text(job: Job, attempt: int | None) -> FlaskResponse:
     return FlaskResponse("".join(f"{log_documents.plain(line)}\n" for line in lines), mimetype="text/plain")
 
 
-def _state(job: Job) -> dict[str, Any]:
-    """Template context of a job without its log."""
+def _state(job: Job, *, is_moved: bool = True) -> dict[str, Any]:
+    """Template context of a job without its log; with its timeline, if it has moved."""
     with database.read() as session:
         return {
             "job": job,
             "standing": context_of(session, job),
-            "periods": job_timeline.timeline(session, job),
+            "periods": job_timeline.timeline(session, job) if is_moved else (),
             "pace": job_timeline.pace(job, now()),
             "log_view": LogView.asked(),
         }
@@ -175,17 +174,22 @@ class _Messages:
     """One unnamed message per update of a stream: htmx swaps unnamed events, and each part names its target."""
 
     def __init__(self) -> None:
-        self._sent: State | None = None
+        self._sent: object = None
 
     def __call__(self, news: News) -> Iterator[Message]:
         place = log_documents.write_place(news.lines) if news.lines else None
-        parts = {"job": None} if news.job is None else _state(news.job) if _view() == "job" else {"job": news.job}
-        log = {"groups": LogView.asked().groups(news.lines), "after": news.after}
-        # The forecast takes several queries, and progress changes often: send it with a new state only.
-        is_moved = news.job is not None and news.job.state is not self._sent
+        # Progress changes often, and neither the forecast, which takes several queries, nor the details, which are long, show it.
+        is_moved = news.job is not None and _moves(news.job) != self._sent
         if news.job is not None:
-            self._sent = news.job.state
+            self._sent = _moves(news.job)
+        parts = {"job": None} if news.job is None else _state(news.job, is_moved=is_moved) if _view() == "job" else {"job": news.job}
+        log = {"groups": LogView.asked().groups(news.lines), "after": news.after}
         yield Message(render_template("jobs/_event.html", view=_view(), is_whole=False, is_moved=is_moved, **{**parts, **log}), id=place)
+
+
+def _moves(job: Job) -> tuple[object, ...]:
+    """Return what the details of a job and its forecast depend on, of all that is watched."""
+    return job.state, job.attempt, job.reason, job.cancel_requested, job.due_at, job.finished_at
 
 
 def _view() -> str:
