@@ -172,17 +172,20 @@ class Common:
 
 def common(session: Session, fingerprint: str) -> Common:
     """Return what the newest failures of a group have in common: a value shared by all of them is a clue."""
-    statement = select(Attempt.worker, Attempt.finished_at, Job.actor, Job.queue, Job.args, Job.kwargs).join(
-        Job, Job.seq == Attempt.job_seq
-    )
+    statement = select(Attempt.worker, Attempt.finished_at, Job.seq, Job.actor, Job.queue).join(Job, Job.seq == Attempt.job_seq)
     mine = statement.where(Attempt.fingerprint == fingerprint).order_by(Attempt.finished_at.desc()).limit(SAMPLE)
     rows = session.execute(mine).all()
     names = select(Worker.name, Worker.version).where(Worker.name.in_({row.worker for row in rows}))
     versions = {row.name: row.version for row in session.execute(names)}
+    # Once for each job, which may have failed often; long arguments are seldom alike, and take long to parse.
+    called = select(Job.seq, Job.actor, Job.args, Job.kwargs).where(
+        Job.seq.in_({row.seq for row in rows}), func.length(Job.args) + func.length(Job.kwargs) <= texts.LONGEST
+    )
+    arguments = {seq: texts.arguments_of(*given) or {} for seq, *given in session.execute(called)}
     counters: dict[str, Counter[str]] = {}
     for row in rows:
         seen = {"actor": row.actor, "queue": row.queue, "worker": row.worker, "version": versions.get(row.worker)}
-        for name, value in (texts.arguments_of(row.actor, row.args, row.kwargs) or {}).items():
+        for name, value in arguments.get(row.seq, {}).items():
             seen[f"argument {name}"] = value if isinstance(value, str) else repr(value)
         for name, value in seen.items():
             if value is not None:

@@ -17,6 +17,7 @@ from src.broker.compat.handle import JobHandle
 from src.jobs import State
 from src.jobs.core.models import Attempt, Job
 from src.jobs.core.states import Outcome
+from src.jobs.failures import counting
 from src.jobs.search import texts
 from src.sql.clock import now
 from src.sql.database import Database, write
@@ -28,6 +29,7 @@ JOBS = 1_000_000
 ATTEMPTS = 500
 #: bytes; a job with one attempt has 20,000
 SMALL = 300_000
+_LONG: dict[str, Any] = {"x": ['say "x" & <b>'] * 50_000, "y": 2}
 
 
 @pytest.mark.slow
@@ -136,6 +138,25 @@ def test_an_event_about_progress_has_no_details(site: Site) -> None:
         _change(id, state=State.SUCCEEDED, result=3, finished_at=now())
         *_, last, _done = stream.rest()
         assert 'hx-target="#details"' in last
+
+
+@pytest.mark.both_stores
+def test_an_error_group_reads_the_arguments_of_a_job_once(site: Site) -> None:
+    id = _retried(site, attempts=500)
+    with write() as session:
+        counting.note_new(session)
+    parsed: list[object] = []
+
+    def arguments(actor: str | None, args: Any, kwargs: Any) -> dict[str, Any]:
+        parsed.append(args)
+        return {"x": 1}
+
+    with texts.search_fields.replaced(arguments):
+        page = in_words(site.browser().get("/errors/0123456789abcdef").text)
+        assert "Argument x 1 500 (100 %)" in page
+        assert parsed == [[1, 2]]
+        _change(id, kwargs=_LONG)
+        assert "Argument x" not in in_words(site.browser().get("/errors/0123456789abcdef").text)
 
 
 def _change(id: str, **values: Any) -> None:
