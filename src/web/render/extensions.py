@@ -16,7 +16,7 @@ from ... import console
 from ...console import JobView, Tab
 from ...jobs.core.values import text_of
 from ...logs import get_logger
-from ...operations.format.json_documents import printable
+from ...operations.format.json_documents import finite, printable
 from ...operations.jobs.documents import job_documents
 from ...operations.jobs.rows import Job
 from .filters import arguments_of
@@ -65,7 +65,7 @@ def own_result(job: Job) -> Rendered | None:
 def own_argument(job: Job, name: str, value: Any) -> Rendered | None:
     """An argument as its renderer shows it; None without a renderer."""
     function = console.renderer_of(job.actor or "", name)
-    return None if function is None else call(function, value, view(job))
+    return None if function is None else call(function, _passed(value), view(job))
 
 
 def tab(kind: str, actor: str | None, name: str) -> Tab | None:
@@ -76,9 +76,14 @@ def tab(kind: str, actor: str | None, name: str) -> Tab | None:
 def view(job: Job) -> JobView:
     """The job as a team's code sees it."""
     return JobView(
-        job.id, job.actor or "", job.queue, job.state.value, dict(arguments_of(job)), job.result, job.error, job.submitted_by, job.created_at,
+        job.id, job.actor or "", job.queue, job.state.value, {name: _passed(value) for name, value in arguments_of(job)}, job.result, job.error, job.submitted_by, job.created_at,
         job.started_at, job.finished_at,
     )  # fmt: skip
+
+
+def _passed(value: Any) -> Any:
+    """An argument as a team's code gets it: lists and objects hold JSON's numbers only."""
+    return finite(value) if isinstance(value, list | dict) else value
 
 
 def call(function: Callable[..., Any], *args: Any) -> Rendered:

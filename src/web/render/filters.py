@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from flask import Flask, g
 from markupsafe import Markup, escape
@@ -14,7 +13,7 @@ from ... import ACTOR_MODULES, COMMAND, IS_CHECKOUT
 from ...formats.quantities import counted, number, rate, span
 from ...jobs import State
 from ...operations.arguments.field import every, takes_files
-from ...operations.format.json_documents import finite, printable
+from ...operations.format.json_documents import printable
 from ...operations.jobs import option_bodies
 from ...operations.jobs.documents import job_documents, job_forecast
 from ...operations.jobs.documents.job_timeline import Wait
@@ -25,11 +24,12 @@ from ...sql.clock import now
 from ..http import cookies
 from ..http.requests import request_spans, uploads
 from ..http.responses import headers
+from . import json_texts
 from .graphics import timelines
 from .jobs import job_forecasts, job_results, job_run_times, job_snippets, reason_links, tracebacks
 
-#: maximum characters of a value in a table row
-LINE_LENGTH = 80
+#: arguments of a job shown on its page
+MOST_ARGUMENTS = 100
 #: characters at the end of a short id: the random part of a time-ordered id
 SHORT_ID = 8
 
@@ -49,8 +49,8 @@ def init(app: Flask) -> None:
         rate=rate,
         about=timelines.about,
         sentence=sentence,
-        json=pretty,
-        line=line,
+        json=json_texts.pretty,
+        line=json_texts.line,
         marked=tracebacks.marked,
         iso=lambda value: value.isoformat(),
     )
@@ -62,11 +62,13 @@ def init(app: Flask) -> None:
         State=State,
         Role=Role,
         arguments_of=arguments_of,
+        shown_arguments=shown_arguments,
         symbol=symbol,
         zone=zone_name,
         theme=cookies.theme,
         now=now,
-        beginning=job_results.beginning,
+        beginning=json_texts.beginning,
+        beginning_of_file=job_results.beginning,
         management_url=management_url,
         copies=job_snippets.copies,
         queue_link=job_snippets.queue_link,
@@ -146,23 +148,30 @@ def sentence(text: str) -> str:
     return (text[:1].upper() + text[1:]).rstrip(".") + "." if text else ""
 
 
-def pretty(value: Any) -> str:
-    """A JSON value for display: text unchanged, everything else indented."""
-    return printable(value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False))
-
-
-def line(value: Any) -> str:
-    """A JSON value shortened to one line."""
-    text = printable(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
-    return text if len(text) <= LINE_LENGTH else text[: LINE_LENGTH - 1] + "…"
-
-
 def arguments_of(job: job_documents.Called) -> list[tuple[str, Any]]:
     """Arguments by parameter name, secrets masked."""
     args, kwargs = job_documents.arguments(job)
     positional = list(zip(job_documents.names(job), args, strict=True)) if isinstance(args, list) else [("args", args)]
     named = list(kwargs.items()) if isinstance(kwargs, dict) else [("kwargs", kwargs)]
-    return [(printable(name), finite(value) if isinstance(value, list | dict) else value) for name, value in (*positional, *named)]
+    return [(printable(name), value) for name, value in (*positional, *named)]
+
+
+class ShownArguments(NamedTuple):
+    """Arguments on a page: name, value, and the text that shows it."""
+
+    rows: list[tuple[str, Any, str]]
+    is_cut: bool
+
+
+def shown_arguments(job: job_documents.Called) -> ShownArguments:
+    """The arguments for the page of a job: of all together a beginning, and of each at least a line."""
+    arguments = arguments_of(job)
+    rows, left, is_cut = [], json_texts.BEGINNING, len(arguments) > MOST_ARGUMENTS
+    for name, value in arguments[:MOST_ARGUMENTS]:
+        shown = json_texts.beginning(value, max(left, json_texts.LINE_LENGTH))
+        rows.append((json_texts.line(name), value, shown.text))
+        left, is_cut = left - len(shown.text), is_cut or shown.is_cut
+    return ShownArguments(rows, is_cut)
 
 
 def zone_name() -> str:

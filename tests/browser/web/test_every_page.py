@@ -105,7 +105,7 @@ NO_PAGES = {
     "static": "files", "openapi": "a document", "metrics.show": "for Prometheus", "health.alive": "for probes", "health.ready": "for probes",
     "auth.follow_link": "leads to the overview", "batches.template": "a file", "batches.rows": "a file", "batches.progress": "part of batches.show",
     "jobs.suggest": "part of jobs.index", "bar.find": "leads to a job, an actor or jobs.index", "bar.suggest": "part of the palette", "newer_jobs.show": "part of jobs.index",
-    "forecasts.job": "part of jobs.show", "forecasts.actor": "leads to forecasts.queue", "jobs.log": "plain text", "jobs.whole_log": "plain text", "comparison.choose": "leads to comparison.show", "jobs.file": "a file", "jobs.result": "a file", "jobs.live": "part of jobs.show", "jobs.events": "a stream",
+    "forecasts.job": "part of jobs.show", "forecasts.actor": "leads to forecasts.queue", "jobs.log": "plain text", "jobs.whole_log": "plain text", "comparison.choose": "leads to comparison.show", "jobs.file": "a file", "jobs.result": "a file", "jobs.submission": "a file", "jobs.live": "part of jobs.show", "jobs.events": "a stream",
     "workflows.live": "part of workflows.show", "workflows.events": "a stream", "schedules.show_preview": "part of schedules.new",
     "mails.html": "the letter itself, in a frame", "mails.part": "a file", "mails.raw": "a file", "mailbox.html": "the letter itself, in a frame",
     "mailbox.part": "a file", "mailbox.raw": "a file", "reports.latest": "leads to reports.show", "reports.save": "a file",

@@ -24,7 +24,7 @@ OPERATOR = {
     "mailbox.part", "mailbox.raw", "mailbox.empty", "api.list_mails", "api.show_mail", "api.resend_mail", "api.list_mailbox", "api.show_received",
 }  # fmt: skip
 VIEWER = {
-    "overview.show", "actors.index", "actors.form", "jobs.index", "workers.index", "errors.index", "errors.show", "jobs.suggest", "jobs.save_view", "jobs.delete_view", "jobs.show", "jobs.live", "jobs.events", "jobs.log", "jobs.whole_log", "jobs.list_attempts", "comparison.history", "comparison.choose", "comparison.show", "api.list_attempts", "api.timeline", "api.show_lineage", "api.same_arguments", "api.compare", "jobs.result", "api.logs", "api.result", "held.index", "users.index",
+    "overview.show", "actors.index", "actors.form", "jobs.index", "workers.index", "errors.index", "errors.show", "jobs.suggest", "jobs.save_view", "jobs.delete_view", "jobs.show", "jobs.live", "jobs.events", "jobs.log", "jobs.whole_log", "jobs.list_attempts", "comparison.history", "comparison.choose", "comparison.show", "api.list_attempts", "api.timeline", "api.show_lineage", "api.same_arguments", "api.compare", "jobs.result", "jobs.submission", "api.logs", "api.result", "held.index", "users.index",
     "users.new", "count.show", "auth.sign_out", "metrics.show", "openapi", "api.index", "api.show", "api.events", "api.actors",
     "api.list_queues", "api.list_workers", "api.show_statistics", "api.list_alerts", "api.describe", "queues.index", "queues.show", "api.list_pauses", "api.list_limits",
     "api.list_breakers", "workflows.index", "workflows.show", "workflows.live", "workflows.events", "api.list_workflows", "api.show_workflow",

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import shlex
+from pathlib import Path
 from typing import Any
 
 import dramatiq
+import pytest
 from hypothesis import strategies as st
 from pydantic import SecretStr
 from sqlalchemy import select
@@ -58,9 +60,9 @@ def _executed(python: str) -> Job:
     return _newest()
 
 
-def _typed(command: str) -> tuple[list[str], dict[str, Any], dict[str, Any]]:
+def _typed(command: str | None) -> tuple[list[str], dict[str, Any], dict[str, Any]]:
     """The arguments by position and by name that the command reads, and its own options."""
-    program, verb, *words = shlex.split(command)
+    program, verb, *words = shlex.split(command or "")
     assert (program, verb) == ("./run", "submit")
     own = submit.make_context("submit", words).params
     args, kwargs = call_of(arguments_of(own["actor"]), own["arguments"], own["by_position"], own["by_name"])
@@ -105,6 +107,29 @@ def test_what_a_job_has_of_its_own_is_copied_too(site: Site) -> None:
     assert (own["priority"], own["queue"], own["fair_key"]) == (7, "default", "ada")
 
 
+def test_long_arguments_are_copied_by_a_file(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program, visit = site.program(), site.browser()
+    monkeypatch.chdir(tmp_path)
+    words = ["a b"] * 10_000
+    program.post(
+        "/api/v1/jobs", {"actor": "tell_all", "args": [1, 2, "x", True, *words], "kwargs": {"class": None, "key": "open"}, "priority": 7}
+    )
+    job = _newest()
+    copied = _copied(site, job)
+    assert copied.download == f"/jobs/{job.id}/submission"
+    assert (copied.command, "-d @job.json" in copied.curl) == (None, True)
+    assert max(len(copied.curl), len(copied.python), len(copied.message)) <= 20_000
+    Path("job.json").write_bytes(visit.get(copied.download).data)
+    monkeypatch.setattr("getpass.getpass", lambda prompt: "open")
+    again = _executed(copied.python)
+    assert (again.id != job.id, again.args, again.kwargs, again.priority) == (True, job.args, job.kwargs, 7)
+    sent = json.loads(Path("job.json").read_text())
+    sent["kwargs"]["key"] = "open"  # masked in the file, and refused like this
+    assert program.post("/api/v1/jobs", sent).status_code == 202
+    again = _newest()
+    assert (again.args, again.kwargs, again.priority) == (job.args, job.kwargs, 7)
+
+
 def test_arguments_that_are_called_as_an_option_is_are_the_actors_and_the_option_stands_before_it() -> None:
     args, kwargs, own = _typed(
         "./run submit --timeout 60 --wait tell_all --data x --timeout 30 --priority 3 --delay 5m --wait --rest a --rest b"
@@ -120,7 +145,7 @@ def test_a_secret_is_asked_for_and_its_dots_are_no_secret(site: Site) -> None:
     program = site.program()
     program.post("/api/v1/jobs", {"actor": "tell_all", "kwargs": {"timeout": 1, "priority": 2, "data": "x", "key": "hush"}})
     copied = _copied(site, _newest())
-    assert "--key -" in copied.command
+    assert "--key -" in (copied.command or "")
     assert "getpass" in copied.python
     words = shlex.split(copied.curl)
     refused = program.post("/api/v1/jobs", json.loads(words[words.index("-d") + 1]))

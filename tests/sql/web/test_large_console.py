@@ -140,6 +140,37 @@ def test_an_event_about_progress_has_no_details(site: Site) -> None:
         assert 'hx-target="#details"' in last
 
 
+def test_long_arguments_are_shown_in_part_and_downloaded_as_a_whole(site: Site) -> None:
+    id, visit = _large(site), site.browser()
+    for path in (f"/jobs/{id}", f"/jobs/{id}/live", f"/jobs/{id}/compare/{id}", "/actors/add?tab=api"):
+        page = visit.get(path)
+        assert (page.status_code, len(page.text) < SMALL) == (200, True), path
+    assert f'href="/jobs/{id}/submission">Download all arguments' in visit.get(f"/jobs/{id}").text
+    with Stream(visit, f"/jobs/{id}/events") as stream:
+        assert len(stream.message()) < SMALL
+    whole = visit.get(f"/jobs/{id}/submission")
+    assert whole.headers["Content-Disposition"] == "attachment; filename=job.json"
+    assert (whole.get_json()["actor"], whole.get_json()["kwargs"]) == ("add", _LONG)
+
+
+def test_a_long_result_is_shown_in_part(site: Site) -> None:
+    id, visit = site.program().submit("add", 1, 2), site.browser()
+    _change(id, state=State.SUCCEEDED, result=_LONG["x"][:15_000], finished_at=now())
+    page = visit.get(f"/jobs/{id}").text
+    assert len(page) < SMALL
+    assert f'href="/jobs/{id}/result">Download the whole result' in page
+    assert len(visit.get(f"/jobs/{id}/compare/{id}").text) < SMALL
+
+
+def test_many_arguments_are_shown_in_part(site: Site) -> None:
+    id, visit = site.program().submit("add", 1, 2), site.browser()
+    _change(id, kwargs={f"{number} {'n' * 300}": "v" * 300 for number in range(1_000)}, args=[])
+    page = visit.get(f"/jobs/{id}").text
+    assert len(page) < SMALL
+    assert "Download all arguments" in page
+    assert visit.get(f"/jobs/{id}/submission").get_json()["kwargs"].keys() == {f"{number} {'n' * 300}" for number in range(1_000)}
+
+
 @pytest.mark.both_stores
 def test_an_error_group_reads_the_arguments_of_a_job_once(site: Site) -> None:
     id = _retried(site, attempts=500)
@@ -157,6 +188,13 @@ def test_an_error_group_reads_the_arguments_of_a_job_once(site: Site) -> None:
         assert parsed == [[1, 2]]
         _change(id, kwargs=_LONG)
         assert "Argument x" not in in_words(site.browser().get("/errors/0123456789abcdef").text)
+
+
+def _large(site: Site) -> str:
+    """Return the id of a job with 0.8 MB of arguments, which doubles when it is written as HTML."""
+    id = site.program().submit("add", 1, 2)
+    _change(id, args=[], kwargs=_LONG)
+    return id
 
 
 def _change(id: str, **values: Any) -> None:

@@ -23,7 +23,7 @@ from ...forms.rerun_form import RerunForm
 from ...http.requests import time_range, uploads
 from ...http.requests.uploads import takes_files
 from ...http.responses import export_formats
-from ...render.jobs import job_results
+from ...render.jobs import job_results, job_snippets
 from . import columns, saved_views
 from .job_list import Columns, Listing
 from .job_page import blueprint, find
@@ -103,6 +103,15 @@ def result(id: str) -> FlaskResponse:
     """Download the result as JSON."""
     response = job_results.send(find(id))
     response.headers["Content-Disposition"] = "attachment; filename=result.json"
+    return response
+
+
+@blueprint.get("/jobs/<id>/submission")
+@allow(Role.VIEWER)
+def submission(id: str) -> FlaskResponse:
+    """Download the job as the body that submits it again."""
+    response = FlaskResponse(job_snippets.submission(find(id)), mimetype="application/json")
+    response.headers["Content-Disposition"] = "attachment; filename=job.json"
     return response
 
 

@@ -26,18 +26,22 @@ from ....operations.jobs import actor_catalogue
 from ....operations.jobs.documents import job_documents
 from ....operations.jobs.rows import Job
 from ....settings import get_settings
+from ..json_texts import beginning
 
+#: characters of a submission that can be copied from the page; a command line holds 128 KB
+MOST_COPIED = 20_000
 _PACKAGE = __name__.partition(".")[0]
 
 
 @dataclass(frozen=True, slots=True)
 class Copies:
-    """The same submission in each notation."""
+    """The same submission in each notation; `download`: address of the file that curl and Python read long arguments from."""
 
     curl: str
     python: str
-    command: str
+    command: str | None  # None: the arguments are too long for it
     message: str
+    download: str | None = None
 
 
 def copies(job: Job) -> Copies | None:
@@ -45,13 +49,23 @@ def copies(job: Job) -> Copies | None:
     if job.actor is None or not isinstance(job.args, list) or not isinstance(job.kwargs, dict):
         return None
     args, kwargs = job_documents.arguments(job)
-    how = _how(job)
-    body = {"actor": job.actor, **({"args": args} if args else {}), "kwargs": kwargs, **how}
+    how, body = _how(job), submission(job)
+    is_long = len(body) > MOST_COPIED
     curl = (
         f"curl -X POST {shlex.quote(url_for('api.submit', _external=True))} \\\n"
-        f"  -H \"Authorization: Bearer $TOKEN\" -H 'Content-Type: application/json' \\\n  -d {shlex.quote(json_documents.dump(_worded(body)))}"
+        f"  -H \"Authorization: Bearer $TOKEN\" -H 'Content-Type: application/json' \\\n  -d {'@job.json' if is_long else shlex.quote(body)}"
     )
-    return Copies(curl, _python(job, args, kwargs, how), _command(job, args, kwargs, how), _message(job, args, kwargs))
+    message = _message(job, args, kwargs)
+    if is_long:
+        shown = beginning(message, MOST_COPIED).text
+        return Copies(curl, _python_with_file(job, args, kwargs, how), None, shown, url_for("jobs.submission", id=job.id))
+    return Copies(curl, _python(job, args, kwargs, how), _command(job, args, kwargs, how), json_documents.dump(message, indent=2))
+
+
+def submission(job: Job) -> str:
+    """The body that submits the job again by the API."""
+    args, kwargs = job_documents.arguments(job)
+    return json_documents.dump(_worded({"actor": job.actor, **({"args": args} if args else {}), "kwargs": kwargs, **_how(job)}))
 
 
 def queue_link(queue: str) -> str | None:
@@ -75,18 +89,38 @@ def _how(job: Job) -> dict[str, Any]:
 
 
 def _python(job: Job, args: list[Any], kwargs: dict[str, Any], how: dict[str, Any]) -> str:
-    how = dict(how)
-    queue = how.pop("queue", None)
-    secret = json_documents.MASK in (*args, *kwargs.values())
     called = ", ".join([*(_literal(value) for value in args), *_keywords(kwargs)])
     if not all(name.isidentifier() and not iskeyword(name) and name != "self" for name in kwargs):
         message = f"actor.message_with_options(args={_literal(tuple(args))}, kwargs={_literal(kwargs)})"
     else:
         message = f"actor.message({called})"
+    imports = "import getpass\n\n" if json_documents.MASK in (*args, *kwargs.values()) else ""
+    return imports + _submitted(job, message, how)
+
+
+def _python_with_file(job: Job, args: list[Any], kwargs: dict[str, Any], how: dict[str, Any]) -> str:
+    """The submission with the arguments of the downloaded file; secrets, which are masked there, are asked for."""
+    places = [
+        f"sent[{where!r}][{key!r}]"
+        for where, values in (("args", enumerate(args)), ("kwargs", kwargs.items()))
+        for key, value in values
+        if value == json_documents.MASK
+    ]
+    asked = "".join(f"{place} = {_literal(json_documents.MASK)}\n" for place in places)
+    given = "tuple(sent['args'])" if args else "()"
+    message = f"actor.message_with_options(args={given}, kwargs=sent['kwargs'])"
+    return f"{'import getpass' + chr(10) if places else ''}import json\nfrom pathlib import Path\n\n" + _submitted(
+        job, message, how, before=f"sent = json.loads(Path('job.json').read_text())\n{asked}"
+    )
+
+
+def _submitted(job: Job, message: str, how: dict[str, Any], *, before: str = "") -> str:
+    how = dict(how)
+    queue = how.pop("queue", None)
     copied = f"{message}.copy(queue_name={queue!r})" if queue else message
     return (
-        f"{'import getpass' + chr(10) * 2 if secret else ''}from {_PACKAGE} import actors, database\nfrom {_PACKAGE}.jobs import submit\n\n"
-        f"actor = actors.broker.get_actor({job.actor!r})\nwith database.write() as session:\n"
+        f"from {_PACKAGE} import actors, database\nfrom {_PACKAGE}.jobs import submit\n\n"
+        f"{before}actor = actors.broker.get_actor({job.actor!r})\nwith database.write() as session:\n"
         f"    submit(session, {', '.join([copied, *_keywords(how)])})"
     )
 
@@ -163,9 +197,8 @@ def _worded(value: Any) -> Any:
     return [_worded(each) for each in value] if isinstance(value, list) else value
 
 
-def _message(job: Job, args: Any, kwargs: Any) -> str:
-    document = {
+def _message(job: Job, args: Any, kwargs: Any) -> dict[str, Any]:
+    return {
         "queue_name": job.queue, "actor_name": job.actor, "args": args, "kwargs": kwargs, "options": {**job_documents.message_options(job), "attempt": job.attempt},
         "message_id": job.id, "message_timestamp": int(job.created_at.timestamp() * 1000),
     }  # fmt: skip
-    return json_documents.dump(document, indent=2)
