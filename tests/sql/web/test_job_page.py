@@ -74,7 +74,7 @@ def test_the_timeline_shows_waits_attempts_and_past_pauses(site: Site, monkeypat
     assert "until it is due" in in_words(page)
     with monkeypatch.context() as patch:
         patch.setattr(timelines, "MOST_LANES", 1)
-        assert "1 earlier attempt is in the data below." in in_words(visit.get(f"/jobs/{one.id}").text)
+        assert "Only the newest attempts are drawn." in in_words(visit.get(f"/jobs/{one.id}").text)
     kinds = [each["kind"] for each in program.get(f"/api/v1/jobs/{waiting}/timeline").get_json()["periods"]]
     assert kinds == ["queued", "paused", "queued"]
     assert 'class="wait paused"' in visit.get(f"/jobs/{waiting}").text
