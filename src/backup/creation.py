@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import shlex
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import closing, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import inspect, text
+from sqlalchemy import text
 
 from .. import __version__
 from ..migrations import version_table
@@ -23,6 +23,9 @@ from .files import SUFFIXES, Manifest, Store, backups, checksum, delete_drafts, 
 
 #: tables whose rows are counted, so that a restore can report what came back
 COUNTED = ("jobs", "attempts", "console_users", "user_accounts")
+#: all columns, each with its table
+_SQLITE_COLUMNS = "SELECT t.name, c.name FROM sqlite_master AS t JOIN pragma_table_info(t.name) AS c WHERE t.type = 'table'"
+_POSTGRESQL_COLUMNS = "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = current_schema()"
 
 
 def make(database: Database, folder: Path, *, prefix: str = "callboard") -> tuple[Path, Manifest]:
@@ -62,13 +65,9 @@ def _of_sqlite(database: Database, path: Path, draft: Path, made_at: datetime) -
     try:
         sqlite.copy(Path(database.url.database), draft)
         with closing(sqlite3.connect(plain)) as connection:
-            tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-            schema, counts = _described(tables, lambda statement: connection.execute(statement).fetchone()[0])
-            if "result_file" in {
-                name for _, name, *_ in connection.execute("PRAGMA table_info(jobs)")
-            }:  # older schemas have no such column
-                results.keep(connection.execute, path)
-            uploads.keep(connection.execute, tables, path)
+            columns = set(connection.execute(_SQLITE_COLUMNS))
+            schema, counts = _described({table for table, _ in columns}, lambda statement: connection.execute(statement).fetchone()[0])
+            _keep_files(connection.execute, columns, path)
         sqlite.compress(plain, draft)
         return _finish(path, draft, store="sqlite", made_at=made_at, schema=schema, counts=counts)
     finally:
@@ -79,15 +78,19 @@ def _of_sqlite(database: Database, path: Path, draft: Path, made_at: datetime) -
 def _of_postgresql(database: Database, path: Path, draft: Path, made_at: datetime) -> Manifest:
     try:
         with postgresql.snapshot(database) as (connection, url, name):
-            tables = set(inspect(connection).get_table_names())
-            schema, counts = _described(tables, lambda statement: connection.execute(text(statement)).scalar_one())
-            if "result_file" in {column["name"] for column in inspect(connection).get_columns("jobs")}:
-                results.keep(lambda statement: connection.execute(text(statement)), path)
-            uploads.keep(lambda statement: connection.execute(text(statement)), tables, path)
+            columns = {(table, column) for table, column in connection.execute(text(_POSTGRESQL_COLUMNS))}
+            schema, counts = _described({table for table, _ in columns}, lambda statement: connection.execute(text(statement)).scalar_one())
+            _keep_files(lambda statement: connection.execute(text(statement)), columns, path)
             postgresql.copy(url, draft, snapshot_name=name)
         return _finish(path, draft, store="postgresql", made_at=made_at, schema=schema, counts=counts)
     finally:
         draft.unlink(missing_ok=True)
+
+
+def _keep_files(ask: Callable[[str], Iterable[Any]], columns: set[tuple[str, str]], path: Path) -> None:
+    if ("jobs", "result_file") in columns:  # older schemas have no such column
+        results.keep(ask, path)
+    uploads.keep(ask, columns, path)
 
 
 def _finish(path: Path, draft: Path, *, store: Store, made_at: datetime, schema: str, counts: dict[str, int]) -> Manifest:

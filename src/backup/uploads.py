@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +22,10 @@ def _name(id: str) -> str:
 SHELF = Shelf("uploads", _path)
 
 
-def keep(ask: Callable[[str], Iterable[Any]], tables: Iterable[str], backup: Path) -> None:
-    """Keep the files that the copy refers to; `ask` runs a statement on it, `tables` are its tables."""
+def keep(ask: Callable[[str], Iterable[Any]], columns: Collection[tuple[str, str]], backup: Path) -> None:
+    """Keep the files that the copy refers to; `ask` runs a statement on it, `columns` are its columns with their tables."""
     if uploads.any_kept():  # else scanning every row is unnecessary
-        SHELF.keep((_name(id) for id in references.ids(ask, tables)), backup)
+        SHELF.keep((_name(id) for id in references.ids(ask, columns)), backup)
 
 
 def put_back(database: Database, backup: Path) -> tuple[int, int]:

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from . import result_files
 from .uploads import ID
 
-#: every column that may hold arguments, with its table; a test compares the list with all tables
-KEPT = (
-    ("jobs", "args"),
-    ("jobs", "kwargs"),
-    ("jobs", "result"),
-    ("batch_rows", "args"),
-    ("batch_rows", "kwargs"),
-    ("schedules", "args"),
-    ("schedules", "kwargs"),
-    ("schedules", "code"),
-    ("form_presets", "values"),
-)
+#: every column that may hold arguments, by its table; a test compares the list with all tables
+KEPT = {
+    "jobs": ("args", "kwargs", "options", "body", "result", "result_file"),  # options: the messages that follow a job
+    "batch_rows": ("args", "kwargs"),
+    "schedules": ("args", "kwargs", "code"),
+    "form_presets": ("values",),
+    "sql_requests": ("request",),
+    "workflow_steps": ("template",),
+}
 
 
 def used(session: Session) -> set[str]:
@@ -29,14 +27,31 @@ def used(session: Session) -> set[str]:
     return ids(lambda statement: session.execute(text(statement)))
 
 
-def ids(ask: Callable[[str], Iterable[Any]], tables: Iterable[str] | None = None) -> set[str]:
-    """The same for a copy of the database: `ask` runs a statement, `tables` are its tables; None: all."""
-    known = None if tables is None else set(tables)
-    return {id for statement in _statements(known) for (text,) in ask(statement) for id in ID.findall(text)}
+def ids(ask: Callable[[str], Iterable[Any]], columns: Collection[tuple[str, str]] | None = None) -> set[str]:
+    """The same for a copy of the database: `ask` runs a statement, `columns` exist, each with its table; None: all do."""
+    return {id for found in _texts(ask, columns) for id in ID.findall(found)}
 
 
-def _statements(tables: set[str] | None) -> Iterator[str]:
-    # In LIKE the underscore matches any character: the matches are checked again.
-    for table, column in KEPT:
-        if tables is None or table in tables:
-            yield f'SELECT "{column}" FROM {table} WHERE "{column}" LIKE \'%"file_%\''
+def _texts(ask: Callable[[str], Iterable[Any]], columns: Collection[tuple[str, str]] | None) -> Iterator[str]:
+    for table, names in KEPT.items():
+        there = [name for name in names if columns is None or (table, name) in columns]
+        if there:
+            for row in ask(_statement(table, there)):
+                for name, value in zip(there, row, strict=True):
+                    if value is not None:
+                        yield _content(value) if name == "result_file" else value
+
+
+def _statement(table: str, names: list[str]) -> str:
+    # One scan per table. In LIKE the underscore matches any character: the matches are checked again.
+    patterns = {name: f"%{result_files.WITH_UPLOADS}" if name == "result_file" else '%"file_%' for name in names}
+    matches = " OR ".join(f"\"{name}\" LIKE '{pattern}'" for name, pattern in patterns.items())
+    selected = ", ".join(f'"{name}"' for name in names)
+    return f"SELECT {selected} FROM {table} WHERE {matches}"
+
+
+def _content(name: str) -> str:
+    try:
+        return result_files.read(name).decode() if name.endswith(result_files.WITH_UPLOADS) else ""
+    except result_files.ResultNotHere:
+        return ""

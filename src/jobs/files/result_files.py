@@ -24,12 +24,15 @@ from ..core.errors import JobsError
 from ..core.guards import guarded
 from ..core.models import Job
 from ..core.states import State
+from . import uploads
 from .durable import entries, make_folder, sync_folder
 
 #: jobs whose results share a folder: file systems handle huge folders badly
 IN_ONE_FOLDER = 1_000
 #: the job's seq and attempt; the suffix separates two processes that ran the same attempt number
-_NAME = re.compile(r"(\d+)-(\d+)-[0-9a-f]{8}\.json")
+_NAME = re.compile(r"(\d+)-(\d+)-[0-9a-f]{8}(-uploads)?\.json")
+#: end of the names of files that refer to uploads: only these are read to find references
+WITH_UPLOADS = "-uploads.json"
 
 
 class ResultNotHere(JobsError):
@@ -38,7 +41,8 @@ class ResultNotHere(JobsError):
 
 def keep(seq: int, attempt: int, text: str) -> str:
     """Write a result's JSON durably and return its name for the row. Raises OSError."""
-    name = f"{seq // IN_ONE_FOLDER:06d}/{seq}-{attempt}-{secrets.token_hex(4)}.json"
+    ending = WITH_UPLOADS if uploads.ID.search(text) else ".json"
+    name = f"{seq // IN_ONE_FOLDER:06d}/{seq}-{attempt}-{secrets.token_hex(4)}{ending}"
     target = path(name)
     while True:
         make_folder(target.parent)

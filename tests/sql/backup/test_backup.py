@@ -20,7 +20,7 @@ from src.actors.accounts import UserAccount
 from src.backup import creation, files, postgresql, restoring, sqlite
 from src.backup.errors import BackupError
 from src.backup.files import backups, manifest_path
-from src.jobs import State, Upload
+from src.jobs import State, Upload, submit
 from src.jobs.control.held import hold_foreign
 from src.jobs.core.models import Job, Worker
 from src.jobs.core.states import HeldFor
@@ -286,20 +286,32 @@ def test_results_in_files_come_back_into_an_empty_folder_and_go_with_their_last_
 def test_files_of_jobs_come_back_with_a_backup(database: Database, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CALLBOARD_UPLOADS_DIR", str(tmp_path / "old"))
     get_settings.cache_clear()
-    given, nobodys = (Upload.of(io.BytesIO(content), name="a.txt") for content in (b"given", b"nobody's"))
+    monkeypatch.setenv("CALLBOARD_RESULTS_DIR", str(tmp_path / "results"))
+    get_settings.cache_clear()
+    given, piped, returned, nobodys = (
+        Upload.of(io.BytesIO(content), name="a.txt") for content in (b"given", b"piped", b"returned", b"nobody's")
+    )
     submitted(database, given.reference)
+    with database.write() as session:
+        submit(session, message(1, pipe_target=message(piped.reference).asdict()))
+    worker = hired(database)
+    one = claimed(database, worker, 2)
+    name = result_files.keep(one.seq, one.attempt, json.dumps(returned.reference))
+    settle(database, worker, ended(one, result_file=name, result_bytes=1))
+    with database.write() as session:
+        session.execute(text("DELETE FROM workers"))
     path, _ = creation.make(database, folder)
     monkeypatch.setenv("CALLBOARD_UPLOADS_DIR", str(tmp_path / "new"))
     get_settings.cache_clear()
 
     done = restored(database, path, folder)
 
-    assert (done.uploads, done.uploads_lost) == (1, 0)
-    assert given.path.read_bytes() == b"given"
+    assert (done.uploads, done.uploads_lost) == (3, 0)
+    assert [file.path.read_bytes() for file in (given, piped, returned)] == [b"given", b"piped", b"returned"]
     assert not uploads.path(nobodys.id).exists()
     monkeypatch.setattr(files, "GRACE_S", -1.0)
     creation.prune(folder)
-    assert len(list((folder / "uploads").rglob("file_*"))) == 1
+    assert len(list((folder / "uploads").rglob("file_*"))) == 3
     for each in (*folder.glob("before-restore-*.json"), manifest_path(path)):
         each.unlink()
     creation.prune(folder)

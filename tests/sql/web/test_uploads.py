@@ -13,8 +13,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
+import dramatiq
 import pytest
 from markupsafe import escape
+from sqlalchemy import Text
 from werkzeug.test import TestResponse
 
 import tests.actors.web
@@ -23,19 +25,22 @@ from src.cli.shared.actor_arguments import read_arguments
 from src.jobs import Upload
 from src.jobs.core.errors import InvalidArguments
 from src.jobs.core.models import Job
-from src.jobs.files import references, uploads
+from src.jobs.files import references, result_files, uploads
 from src.jobs.read import queries
+from src.jobs.submit.models import SqlRequest
 from src.operations.arguments.fields import fields_of
 from src.operations.people.roles import Role
 from src.scheduling.housekeeping import tidy_files
 from src.settings import get_settings
-from src.sql.columns import Base
-from src.sql.database import read
+from src.sql.clock import now
+from src.sql.columns import Base, JsonText
+from src.sql.database import read, write
 from src.up.errors import UpError
 from src.web.api.openapi import document
 from src.web.forms.batch_sheet import Sheet
-from tests.actors.web import archive
+from tests.actors.web import archive, order
 from tests.harness.injections import STRINGS
+from tests.harness.jobs import claimed, ended, hired, settle
 from tests.harness.site import Program, Site, Visit, in_words
 
 DAY = 86_400
@@ -362,10 +367,66 @@ def test_a_file_that_is_referred_to_while_it_is_being_deleted_stays(site: Site) 
     assert kept.path.read_bytes() == b"wanted after all"
 
 
+def test_a_file_stays_while_a_message_that_follows_a_job_a_large_result_or_a_request_from_sql_refers_to_it(
+    site: Site, folder: Path
+) -> None:
+    contents_of = ("of the pipeline", "of the callback", "of the result", "of the request")
+    piped, called_back, returned, requested = (Upload.of(io.BytesIO(content.encode()), name="a.png").reference for content in contents_of)
+    dramatiq.pipeline([order.message([]), archive.message_with_options(kwargs={"photo": piped}, pipe_ignore=True)]).run()
+    both = dramatiq.group([order.message([]), order.message([])])
+    both.add_completion_callback(archive.message_with_options(kwargs={"photo": called_back}))
+    both.run()
+    worker = hired(site.database)
+    one = claimed(site.database, worker, 1)
+    text = json.dumps({"file": returned, "rows": "x" * 300_000})
+    settle(site.database, worker, ended(one, result_file=result_files.keep(one.seq, one.attempt, text), result_bytes=len(text)))
+    with write() as session:
+        body = json.dumps({"kwargs": {"photo": requested}})
+        session.add(SqlRequest(id="1", actor="archive", request=body, submitted_by="someone", created_at=now()))
+    for file in folder.rglob("file_*"):
+        os.utime(file, (time.time() - 2 * DAY,) * 2)
+
+    tidy_files()
+
+    assert sorted(contents(folder)) == sorted(content.encode() for content in contents_of)
+
+
 def test_every_column_that_may_hold_arguments_is_looked_at() -> None:
-    named = {"args", "kwargs", "values", "code", "result"}
-    there = {(table.name, column.name) for table in Base.metadata.tables.values() for column in table.columns if column.name in named}
-    assert set(references.KEPT) == there
+    """A new column of text or JSON belongs in references.KEPT, or in this list of those that no job is given."""
+    others = {
+        "actor_runs": {"runs"},
+        "alerts": {"text"},
+        "api_tokens": {"actors"},
+        "attempts": {"error", "traceback"},
+        "audit_lines": {"details"},
+        "batch_rows": {"cells", "problems"},
+        "batches": {"header", "dialect"},
+        "console_users": {"actors"},
+        "controls": {"value"},
+        "failure_groups": {"message", "actors"},
+        "job_statistics": {"waits", "runs"},
+        "job_totals": {"waits", "runs"},
+        "jobs": {"reason", "error", "progress_message"},
+        "log_lines": {"text"},
+        "mail_deliveries": {"answer"},
+        "mailbox": {"sender", "recipients", "subject", "message_id"},
+        "mails": {"subject"},
+        "reports": {"title", "summary", "period", "document", "pdf_note"},
+        "saved_views": {"query"},
+        "schedule_changes": {"changes"},
+        "schedule_ticks": {"reason"},
+        "schedules": {"pause_reason", "broken"},
+        "sql_actors": {"schema", "refusal"},
+        "webhook_deliveries": {"payload"},
+        "webhooks": {"states"},
+        "workers": {"queues", "actors", "refusals", "frontier"},
+        "workflow_steps": {"waits_text"},
+    }
+    there: dict[str, set[str]] = {}
+    for table in Base.metadata.tables.values():
+        if texts := {column.name for column in table.columns if isinstance(column.type, JsonText | Text) or column.name == "result_file"}:
+            there[table.name] = texts
+    assert there == {name: others.get(name, set()) | set(references.KEPT.get(name, ())) for name in others.keys() | references.KEPT.keys()}
 
 
 def test_a_worker_that_does_not_see_the_file_says_which_and_the_cure(site: Site) -> None:
