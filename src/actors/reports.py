@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, time, timedelta
+from collections import Counter
+from datetime import date, datetime, timedelta
 from typing import Annotated
-from zoneinfo import ZoneInfo
 
 from pydantic import Field
 from sqlalchemy import func, select
@@ -17,13 +17,12 @@ from ..jobs.failures.counting import AT_ONCE, note_new
 from ..jobs.leases import workers
 from ..jobs.read import queries, statistics
 from ..jobs.read.statistics import Spread
-from ..reports import numbers
+from ..reports import numbers, periods
 from ..reports.document import Block, Chart, Column, Document, Figure, Figures, Series, Table, Tone
 from ..schedules import cron
 from ..schedules.rows import queries as schedules
 from ..schedules.rows.models import Tick
 from ..schedules.rows.vocabulary import Origin
-from ..settings import get_settings
 from ..sql.clock import now
 from ..sql.database import read, write
 from .accounts import UserAccount
@@ -51,8 +50,8 @@ def daily_operations(
 
     Jobs by state and actor, the slowest, kinds of failures, and how long queues let jobs wait.
     """
-    since, until = _day(day) if day is not None else (now().replace(minute=0, second=0, microsecond=0) - timedelta(days=1), now())
-    return _operations("Daily operations", since, until, step=timedelta(hours=1), label="%H:%M")
+    since, until = periods.day(day) if day is not None else (now().replace(minute=0, second=0, microsecond=0) - timedelta(days=1), now())
+    return _operations("Daily operations", since, until)
 
 
 @report(periodic=cron("0 6 * * mon"))
@@ -60,10 +59,10 @@ def weekly_operations(
     first_day: Annotated[date | None, Field(description="The first of seven days. Empty: the last seven days and today.")] = None,
 ) -> Document:
     """Report the operations of a week, compared with the week before."""
-    today = now().astimezone(ZoneInfo(get_settings().timezone)).date()
-    since = _day(first_day or today - timedelta(days=7))[0]
-    until = now() if first_day is None else _day(first_day + timedelta(days=6))[1]
-    return _operations("Weekly operations", since, until, step=timedelta(days=1), label="%a %d")
+    today = now().astimezone(periods.zone()).date()
+    since = periods.day(first_day or today - timedelta(days=7))[0]
+    until = now() if first_day is None else periods.day(first_day + timedelta(days=6))[1]
+    return _operations("Weekly operations", since, until, by_day=True)
 
 
 @report(only_if_changed=True, only_if_not_empty=True, periodic=cron("0 7 * * mon"))
@@ -72,11 +71,11 @@ def users_report(days: Annotated[int, Field(ge=1, le=365, title="Days")] = 30) -
 
     Nothing is sent if there are no sign-ups, or none since the last report.
     """
-    zone = ZoneInfo(get_settings().timezone)
+    zone = periods.zone()
     today = now().astimezone(zone).date()
     first = today - timedelta(days=days - 1)
     with read() as session:
-        joined = session.execute(select(UserAccount.joined_at).where(UserAccount.joined_at >= _day(first)[0])).scalars().all()
+        joined = session.execute(select(UserAccount.joined_at).where(UserAccount.joined_at >= periods.day(first)[0])).scalars().all()
         total, newest = session.execute(select(func.count(), func.max(UserAccount.id)).select_from(UserAccount)).one()
         latest = session.execute(select(UserAccount).order_by(UserAccount.id.desc()).limit(ROWS)).scalars().all()
     per_day = {first + timedelta(days=number): 0 for number in range(days)}
@@ -107,36 +106,36 @@ def users_report(days: Annotated[int, Field(ge=1, le=365, title="Days")] = 30) -
             Table(
                 title="Newest users",
                 columns=(Column(name="Name"), Column(name="E-mail"), Column(name="Joined")),
-                rows=tuple((user.username, user.email, _local(user.joined_at)) for user in latest),
+                rows=tuple((user.username, user.email, periods.local(user.joined_at)) for user in latest),
                 nothing="There are no users.",
             ),
         ),
     )
 
 
-def _operations(title: str, since: datetime, until: datetime, *, step: timedelta, label: str) -> Document:
+def _operations(title: str, since: datetime, until: datetime, *, by_day: bool = False) -> Document:
     _note_failures()
-    zone = ZoneInfo(get_settings().timezone)
+    zone = periods.zone()
     with read() as session:
-        blocks = _operations_blocks(session, since, until, step=step, label=label)
+        blocks = _operations_blocks(session, since, until, by_day=by_day)
         ended = _sum(statistics.by_actor(session, since, until))
     return Document(
         title=title,
         summary=f"{title}: {numbers.count(ended.get(State.SUCCEEDED, 0))} ok, {numbers.count(ended.get(State.DEAD, 0))} dead",
-        period=f"{_local(since)} to {_local(until)}, {zone.key}",
+        period=f"{periods.local(since)} to {periods.local(until)}, {zone.key}",
         made_at=now().astimezone(zone),
         blocks=blocks,
     )
 
 
-def _operations_blocks(session: Session, since: datetime, until: datetime, *, step: timedelta, label: str) -> tuple[Block, ...]:
+def _operations_blocks(session: Session, since: datetime, until: datetime, *, by_day: bool) -> tuple[Block, ...]:
     by_actor = statistics.by_actor(session, since, until)
-    before = _sum(statistics.by_actor(session, since - (until - since), since))
+    before = _sum(statistics.by_actor(session, periods.before(since, until), since))
     runs = statistics.runs(session, since, until)
     failures = statistics.failures(session, since, until, limit=ROWS)
     return (
         _headline(session, _sum(by_actor), before),
-        _over_time(session, since, until, step=step, label=label),
+        _over_time(session, since, until, by_day=by_day),
         _actors(by_actor, runs),
         Chart(
             title="Longest attempts by actor (95 % are shorter)",
@@ -187,17 +186,22 @@ def _headline(session: Session, ended: dict[State, int], before: dict[State, int
     )
 
 
-def _over_time(session: Session, since: datetime, until: datetime, *, step: timedelta, label: str) -> Chart:
-    steps = statistics.by_step(session, since, until, step)
-    zone = ZoneInfo(get_settings().timezone)
+def _over_time(session: Session, since: datetime, until: datetime, *, by_day: bool) -> Chart:
+    zone = periods.zone()
+    steps: dict[object, tuple[str, Counter[State]]] = {}
+    for number, counts in enumerate(statistics.by_hour(session, since, until)):
+        begin = (since + timedelta(hours=number)).astimezone(zone)
+        # A day of 25 hours has the same hour twice: the key is its number, not its label.
+        _, total = steps.setdefault(begin.date() if by_day else number, (f"{begin:%a %d}" if by_day else f"{begin:%H:%M}", Counter()))
+        total.update(counts)
     series = [
-        Series(name=state.value, values=tuple(each.get(state, 0) for each in steps), tone=tone)
+        Series(name=state.value, values=tuple(total[state] for _, total in steps.values()), tone=tone)
         for state, tone in TONES.items()
-        if state is State.SUCCEEDED or any(state in each for each in steps)
+        if state is State.SUCCEEDED or any(total[state] for _, total in steps.values())
     ]
     return Chart(
-        title=f"Jobs that ended, per {'hour' if step <= timedelta(hours=1) else 'day'}",
-        labels=tuple(f"{(since + step * number).astimezone(zone):{label}}" for number in range(len(steps))),
+        title=f"Jobs that ended, per {'day' if by_day else 'hour'}",
+        labels=tuple(label for label, _ in steps.values()),
         series=tuple(series),
         nothing="No job ended.",
     )
@@ -256,7 +260,9 @@ def _schedules(session: Session, since: datetime, until: datetime) -> Table:
     for schedule in sorted(there, key=lambda each: (each.due_at is None, each.due_at or until, each.name))[:ROWS]:
         seconds = sorted(late.get(schedule.id, []))
         typical = numbers.duration(seconds[len(seconds) // 2]) if seconds else "–"
-        following = "paused" if schedule.paused_at is not None else _local(schedule.due_at) if schedule.due_at is not None else "none"
+        following = (
+            "paused" if schedule.paused_at is not None else periods.local(schedule.due_at) if schedule.due_at is not None else "none"
+        )
         rows.append((schedule.name, len(seconds), typical, numbers.duration(seconds[-1]) if seconds else "–", following))
     return Table(
         title="Schedules",
@@ -282,13 +288,3 @@ def _sum(by_actor: dict[str, dict[State, int]]) -> dict[State, int]:
     return {
         state: sum(states.get(state, 0) for states in by_actor.values()) for state in TONES if any(state in s for s in by_actor.values())
     }
-
-
-def _day(day: date) -> tuple[datetime, datetime]:
-    """Return the day from midnight to midnight in the console's time zone."""
-    zone = ZoneInfo(get_settings().timezone)
-    return datetime.combine(day, time(), zone), datetime.combine(day + timedelta(days=1), time(), zone)
-
-
-def _local(value: datetime) -> str:
-    return f"{value.astimezone(ZoneInfo(get_settings().timezone)):%d %b %Y %H:%M}"

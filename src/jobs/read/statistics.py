@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select
@@ -59,8 +59,9 @@ class FailureCount:
 
 _ENDED = "jobs.finished_at >= @(:since) AND jobs.finished_at < @(:until)"
 _BY_ACTOR = plain(f"SELECT coalesce(actor, '?'), state, count(*) FROM jobs WHERE {_ENDED} GROUP BY actor, state")
-_BY_STEP = plain(
-    f"SELECT CAST((#(jobs.finished_at) - :since) / :step AS bigint) AS step, state, count(*) FROM jobs WHERE {_ENDED} GROUP BY step, state"
+_HOUR_US = 3_600_000_000
+_BY_HOUR = plain(
+    f"SELECT CAST((#(jobs.finished_at) - :since) / {_HOUR_US} AS bigint) AS step, state, count(*) FROM jobs WHERE {_ENDED} GROUP BY step, state"
 )
 _RUNS = f"""
     SELECT actor, {_BUCKET} AS bucket, count(*), max(us) FROM (
@@ -99,12 +100,13 @@ def by_actor(
     return found
 
 
-def by_step(session: Session, since: datetime, until: datetime, step: timedelta) -> list[dict[State, int]]:
-    """Count the jobs that reached each final state in each step of the period, in order."""
-    steps: list[dict[State, int]] = [{} for _ in range(-(-(until - since) // step))]
-    for number, state, count in run(session, _BY_STEP, **_period(since, until), step=step // timedelta(microseconds=1)):
-        steps[number][State(state)] = count
-    return steps
+def by_hour(session: Session, since: datetime, until: datetime) -> list[dict[State, int]]:
+    """Count the jobs that reached each final state in each hour of the period, in order."""
+    period = _period(since, until)
+    hours: list[dict[State, int]] = [{} for _ in range(-((period["since"] - period["until"]) // _HOUR_US))]
+    for number, state, count in run(session, _BY_HOUR, **period):
+        hours[number][State(state)] = count
+    return hours
 
 
 def runs(session: Session, since: datetime, until: datetime, *, actors: Collection[str] | None = None) -> dict[str, Spread]:

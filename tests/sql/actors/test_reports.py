@@ -7,6 +7,7 @@ import io
 import random
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import update
@@ -20,6 +21,7 @@ from src.jobs.read import statistics
 from src.mail import deliveries, reading
 from src.reports import archive, charts, forms, numbers, pdf
 from src.reports.document import Chart, Column, Document, Figure, Figures, Series, Table, Tone, Words
+from src.settings import get_settings
 from src.sql.clock import now
 from src.sql.database import Database
 from tests.harness.jobs import all_claimed, claimed, ended, hired, settle
@@ -79,6 +81,37 @@ def test_the_operations_of_a_day(database: Database) -> None:
     assert block(made, "Waiting in queues").rows[0][:2] == ("default", 7)
     weekly = document_of(weekly_operations, date(2026, 3, 12))
     assert weekly.summary == "Weekly operations: 8 ok, 1 dead"
+
+
+def columns_of(document: Document, title: str) -> list[tuple[str, float]]:
+    """Return the labels and values of a chart's columns that are not 0."""
+    chart = block(document, title)
+    return [(label, value) for label, value in zip(chart.labels, chart.series[0].values, strict=True) if value]
+
+
+def test_a_day_and_a_week_with_a_change_of_the_clock_have_their_own_length(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CALLBOARD_TIMEZONE", "Europe/Berlin")
+    get_settings.cache_clear()
+    zone = ZoneInfo("Europe/Berlin")
+    times = ["2026-03-29T09:30", "2026-10-18T00:30", "2026-10-18T23:30", "2026-10-25T00:30", "2026-10-25T09:30", "2026-10-25T23:30"]
+    for time in times:
+        lived(database, "quick", State.SUCCEEDED, at=datetime.fromisoformat(time).replace(tzinfo=zone))
+
+    spring = document_of(daily_operations, date(2026, 3, 29))
+    autumn = document_of(daily_operations, date(2026, 10, 25))
+    week = document_of(weekly_operations, date(2026, 10, 19))
+
+    assert columns_of(spring, "Jobs that ended, per hour") == [("09:00", 1)]
+    assert columns_of(autumn, "Jobs that ended, per hour") == [("00:00", 1), ("09:00", 1), ("23:00", 1)]
+    assert [len(block(each, "Jobs that ended, per hour").labels) for each in (spring, autumn)] == [23, 25]
+    assert columns_of(week, "Jobs that ended, per day") == [("Sun 25", 3)]
+    assert block(week, "Jobs that ended, per day").labels == tuple(
+        f"{day} {number}" for number, day in enumerate(["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"], 19)
+    )
+    assert columns_of(document_of(weekly_operations, date(2026, 10, 24)), "Jobs that ended, per day") == [("Sun 25", 3)]
+    headlines: list[Any] = [made.blocks[0] for made in (autumn, week)]
+    assert [each.figures[0].note for each in headlines] == ["before: 0", "+50 %"]
+    assert week.period == "19 Oct 2026 00:00 to 26 Oct 2026 00:00, Europe/Berlin"
 
 
 def test_quantiles_are_within_the_bucket_of_the_true_ones(database: Database) -> None:
