@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from html import escape
 
 from .document import Chart, Tone
-from .numbers import count
+from .numbers import exact
 
 #: colour variables of the console's stylesheet, which handles light and dark
 ON_PAGE = {name: f"var(--{name})" for name in ("text", "muted", "line", *(tone.value for tone in Tone))} | {"dead": "var(--dead-tint)"}
@@ -61,43 +61,55 @@ def in_words(chart: Chart) -> str:
         return f"{chart.title}: {chart.nothing}"
     if len(chart.series) == 1:
         pairs = zip(chart.labels, chart.series[0].values, strict=True)
-        return f"{chart.title}: " + ", ".join(f"{label} {count(value)}{unit}" for label, value in pairs)
-    totals = ", ".join(f"{series.name} {count(sum(series.values))}" for series in chart.series)
+        return f"{chart.title}: " + ", ".join(f"{label} {exact(value)}{unit}" for label, value in pairs)
+    totals = ", ".join(f"{series.name} {exact(sum(series.values))}" for series in chart.series)
     lines = []
     for at, label in enumerate(chart.labels):
-        there = [f"{series.name} {count(series.values[at])}" for series in chart.series if series.values[at]]
+        there = [f"{series.name} {exact(series.values[at])}" for series in chart.series if series.values[at]]
         if there:
             lines.append(f"{label} {' and '.join(there)}")
     return f"{chart.title}: total {totals}{unit}; {', '.join(lines)}"
 
 
 def _columns(chart: Chart, palette: Palette, marks: Sequence[tuple[float, str]] = ()) -> tuple[int, list[str]]:
-    wide, high = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
-    totals = [sum(series.values[at] for series in chart.series) for at in range(len(chart.labels))]
-    ticks = round_ticks(max(totals, default=0))
-    top = ticks[-1]
+    wide = WIDTH - LEFT - RIGHT
+    ticks = round_ticks(*_extent(chart))
     shapes = [*_legend(chart, palette), *axis(ticks, palette)]
     step = wide / max(len(chart.labels), 1)
     width = max(min(step * 0.78, 44), 1)
     for at in range(len(chart.labels)):
-        x, y = LEFT + step * at + (step - width) / 2, float(TOP + high)
+        x, above, below = LEFT + step * at + (step - width) / 2, _height(0, ticks), _height(0, ticks)
         for series in chart.series:
-            tall = high * series.values[at] / top
-            if tall > 0:
+            value = series.values[at]
+            if value:
                 # At least a thin line: one failure among thousands must be visible.
-                tall = max(tall, 1.5)
-                y -= tall
+                tall = max(abs(_height(value, ticks) - _height(0, ticks)), 1.5)
+                above, y, below = (above - tall, above - tall, below) if value > 0 else (above, below, below + tall)
                 shapes.append(
                     f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{tall:.1f}" fill="{palette[series.tone.value]}"/>'
                 )
     return HEIGHT, [*shapes, *time_labels(chart.labels, palette), *mark_lines(marks, palette)]
 
 
+def _extent(chart: Chart) -> tuple[float, float]:
+    """Return the highest and the lowest end of the chart's stacks, of which one goes up from 0 and one down."""
+    stacks = [[series.values[at] for series in chart.series] for at in range(len(chart.labels))]
+    return (
+        max((sum(value for value in stack if value > 0) for stack in stacks), default=0),
+        min((sum(value for value in stack if value < 0) for stack in stacks), default=0),
+    )
+
+
+def _height(value: float, ticks: Sequence[float]) -> float:
+    """Return where a value lies between the lowest and the highest tick."""
+    return TOP + (HEIGHT - TOP - BOTTOM) * (ticks[-1] - value) / (ticks[-1] - ticks[0])
+
+
 def axis(ticks: Sequence[float], palette: Palette, write: Callable[[float], str] | None = None) -> list[str]:
     """Draw the horizontal lines of these values, with their numbers."""
-    shapes, high = [], HEIGHT - TOP - BOTTOM
+    shapes = []
     for tick in ticks:
-        y = TOP + high - high * tick / ticks[-1]
+        y = _height(tick, ticks)
         shapes.append(f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}" stroke="{palette["line"]}" stroke-width="1"/>')
         text = (write or _tick_text)(tick)
         shapes.append(f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end" fill="{palette["muted"]}">{escape(text)}</text>')
@@ -131,24 +143,26 @@ def mark_lines(marks: Sequence[tuple[float, str]], palette: Palette) -> list[str
 def _bars(chart: Chart, palette: Palette) -> tuple[int, list[str]]:
     longest_label = min(max((_text_width(label) for label in chart.labels), default=0) + 12, 240)
     totals = [sum(series.values[at] for series in chart.series) for at in range(len(chart.labels))]
-    value_texts = [f"{count(total)}{' ' + chart.unit if chart.unit else ''}" for total in totals]
+    value_texts = [f"{exact(total)}{' ' + chart.unit if chart.unit else ''}" for total in totals]
     room = WIDTH - longest_label - max((_text_width(text) for text in value_texts), default=0) - 16
-    most = max(totals, default=0) or 1
+    most, least = _extent(chart)
+    scale = room / ((most - least) or 1)
     named = len(chart.series) > 1
     shapes = _legend(chart, palette) if named else []
     first = TOP if named else 6
     for at, label in enumerate(chart.labels):
-        y, x = first + at * _ROW, float(longest_label)
+        y = first + at * _ROW
+        left = right = longest_label - least * scale
         shapes.append(
             f'<text x="{longest_label - 8:.1f}" y="{y + 16}" text-anchor="end" fill="{palette["text"]}">{escape(_shortened(label, longest_label))}</text>'
         )
         for series in chart.series:
-            long = room * series.values[at] / most
-            if long > 0:
-                long = max(long, 1.5)
+            value = series.values[at]
+            if value:
+                long = max(abs(value) * scale, 1.5)
+                left, x, right = (left, right, right + long) if value > 0 else (left - long, left - long, right)
                 shapes.append(f'<rect x="{x:.1f}" y="{y + 4}" width="{long:.1f}" height="{_ROW - 9}" fill="{palette[series.tone.value]}"/>')
-                x += long
-        shapes.append(f'<text x="{x + 6:.1f}" y="{y + 16}" fill="{palette["muted"]}">{escape(value_texts[at])}</text>')
+        shapes.append(f'<text x="{right + 6:.1f}" y="{y + 16}" fill="{palette["muted"]}">{escape(value_texts[at])}</text>')
     return first + len(chart.labels) * _ROW + 6, shapes
 
 
@@ -156,7 +170,7 @@ def _legend(chart: Chart, palette: Palette) -> list[str]:
     if len(chart.series) == 1:
         unit = f", {chart.unit}" if chart.unit else ""
         return [f'<text x="{LEFT}" y="15" fill="{palette["muted"]}">{escape(chart.series[0].name + unit)}</text>']
-    return legend([(f"{series.name} {count(sum(series.values))}", series.tone) for series in chart.series], palette)
+    return legend([(f"{series.name} {exact(sum(series.values))}", series.tone) for series in chart.series], palette)
 
 
 def legend(entries: Sequence[tuple[str, Tone]], palette: Palette) -> list[str]:
@@ -169,23 +183,23 @@ def legend(entries: Sequence[tuple[str, Tone]], palette: Palette) -> list[str]:
     return shapes
 
 
-def round_ticks(most: float) -> Sequence[float]:
-    """Return about four round numbers from 0 to at least `most`."""
-    if most <= 0:
+def round_ticks(most: float, least: float = 0) -> Sequence[float]:
+    """Return about four round numbers from at most `least` to at least `most`; 0 is one of them."""
+    rough = (most - least) / 4
+    if rough <= 0:
         return (0, 1)
-    rough = most / 4
     power = 10 ** math.floor(math.log10(rough))
     step = next(power * factor for factor in (1, 2, 2.5, 5, 10) if power * factor >= rough)
-    if most >= 4:
+    if rough >= 1:
         step = max(1, step)
         step = step if float(step).is_integer() else math.ceil(step)
-    return [step * number for number in range(math.ceil(most / step) + 1)]
+    return [step * number for number in range(math.floor(least / step), math.ceil(most / step) + 1)]
 
 
 def _tick_text(tick: float) -> str:
-    if tick >= 1_000_000:
+    if abs(tick) >= 1_000_000:
         return f"{tick / 1_000_000:g} M"
-    return f"{tick / 1000:g} k" if tick >= 10_000 else count(round(tick, 3))
+    return f"{tick / 1000:g} k" if abs(tick) >= 10_000 else exact(tick)
 
 
 def _text_width(text: str) -> float:

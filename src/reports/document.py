@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
@@ -11,7 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-Cell = str | int | float | None
+Cell = str | bool | int | float | None
 
 
 class Tone(StrEnum):
@@ -118,6 +119,10 @@ class Chart(_Block):
     def _is_even(self) -> Chart:
         if not self.series or any(len(series.values) != len(self.labels) for series in self.series):
             raise ValueError(f"each series of the chart {self.title!r} needs {len(self.labels)} values, one per label")
+        if not all(math.isfinite(sum(values)) for values in zip(*(series.values for series in self.series), strict=True)):
+            raise ValueError(
+                f"the values of the chart {self.title!r} must be finite numbers, not NaN or infinity: use 0 for those that are not known"
+            )
         return self
 
     @property

@@ -86,7 +86,7 @@ def _on_page(number: int, chart: Chart) -> Markup:
     head = "".join(f'<th scope="col" class="number">{escape(series.name)}</th>' for series in chart.series)
     rows = "".join(
         f'<tr><th scope="row">{escape(label)}</th>'
-        + "".join(f'<td class="number">{numbers.count(series.values[at])}</td>' for series in chart.series)
+        + "".join(f'<td class="number">{numbers.exact(series.values[at])}</td>' for series in chart.series)
         + "</tr>"
         for at, label in enumerate(chart.labels)
         if any(series.values[at] for series in chart.series)

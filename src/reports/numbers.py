@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from ..formats.quantities import number, span
+from ..formats.quantities import NARROW_SPACE, number, span
 from .document import Cell
 
 
 def count(value: float) -> str:
     """Format a number with thousands separators."""
     return number(value, decimals=0 if float(value).is_integer() else 1)
+
+
+def exact(value: float) -> str:
+    """Format a number with thousands separators and with the digits that it has."""
+    # Fewer digits than a float has: 0.1 + 0.2 is written 0.3.
+    form = "," if isinstance(value, int) else f",.{10 if abs(value) < 1e10 else 15}g"
+    return f"{value:{form}}".replace(",", NARROW_SPACE)
 
 
 def duration(value: timedelta | float | None) -> str:
@@ -44,4 +51,4 @@ def cell(value: Cell) -> str:
     """Format a table cell."""
     if value is None:
         return "–"
-    return count(value) if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
+    return exact(value) if isinstance(value, int | float) and not isinstance(value, bool) else str(value)

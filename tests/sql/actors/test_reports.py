@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import random
+import re
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -246,10 +247,62 @@ def test_uneven_tables_and_charts_are_refused() -> None:
         Chart(title="c", labels=("a", "b"), series=(Series(name="s", values=(1,)),))
 
 
+def test_cells_and_values_keep_their_digits() -> None:
+    table = Table(
+        title="Revenue",
+        columns=(Column(name="Item"), *(Column(name=name, number=True) for name in ("EUR", "rate", "sold", "new"))),
+        rows=(("tea", 19.99, 0.0425, 2026, True), ("cup", 0.04, 0.1 + 0.2, 12_345_678_901_234_567, False), ("pot", -3.5, 1e-9, 0, None)),
+    )
+    rate = Chart(title="Rate", labels=("a", "b"), series=(Series(name="rate", values=(0.04, 0.125)),))
+    made = sample(blocks=(table, rate))
+    text, page = forms.text(made), forms.blocks(made)
+    assert [re.split(" +", line.strip()) for line in text.splitlines() if line.startswith(("  tea", "  cup", "  pot"))] == [
+        ["tea", "19.99", "0.0425", "2\u202f026", "True"],
+        ["cup", "0.04", "0.3", "12\u202f345\u202f678\u202f901\u202f234\u202f567", "False"],
+        ["pot", "-3.5", "1e-09", "0", "–"],
+    ]
+    assert "Rate: a 0.04, b 0.125" in text
+    for value in ("19.99", "0.0425", "0.04", "0.125", "True"):
+        assert f">{value}</td>" in page
+    assert Document.model_validate_json(made.model_dump_json()) == made
+
+
+def rectangles(chart: Chart) -> list[tuple[float, ...]]:
+    """Return left, top, right and bottom of what stands for values in the drawing of a chart."""
+    found = re.findall(r'<rect x="([^"]+)" y="([^"]+)" width="([^"]+)" height="([^"]+)" fill', charts.svg(chart, charts.ON_PAPER))
+    return [(x, y, x + width, y + height) for x, y, width, height in (map(float, each) for each in found)]
+
+
+@pytest.mark.parametrize("values", [(-5.0, -3.0), (-5.0, 3.0), (5.0, -1.0)])
+def test_values_below_zero_are_drawn_on_the_other_side(values: tuple[float, float]) -> None:
+    def drawn(shape: Any) -> list[tuple[float, ...]]:
+        return rectangles(Chart(title="c", shape=shape, labels=("a", "b"), series=(Series(name="s", values=values),)))
+
+    columns, bars = drawn("columns"), drawn("bars")
+    for left, top, right, bottom in (*columns, *bars):
+        assert 0 <= left < right <= charts.WIDTH
+        assert 0 <= top < bottom <= charts.HEIGHT
+    for zeros in (
+        [bottom if value > 0 else top for value, (_, top, _, bottom) in zip(values, columns, strict=True)],
+        [left if value > 0 else right for value, (left, _, right, _) in zip(values, bars, strict=True)],
+    ):
+        assert zeros[0] == pytest.approx(zeros[1], abs=0.2)
+    lengths = [(bottom - top, right - left) for (_, top, _, bottom), (left, _, right, _) in zip(columns, bars, strict=True)]
+    for one, other in zip(*lengths, strict=True):
+        assert one / other == pytest.approx(abs(values[0] / values[1]), rel=0.02)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_a_chart_of_values_that_are_not_finite_is_refused(value: float) -> None:
+    with pytest.raises(ValueError, match="the values of the chart 'c' must be finite numbers"):
+        Chart(title="c", labels=("a", "b"), series=(Series(name="s", values=(value, 1.0)),))
+
+
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
         ((0, 0), (0, 1)),
+        ((5e-324,), (0, 1)),
         ((1,), (0, 0.25, 0.5, 0.75, 1.0)),
         ((7,), (0, 2, 4, 6, 8)),
         ((368,), (0, 100, 200, 300, 400)),
