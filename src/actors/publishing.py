@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ParamSpec
@@ -12,7 +13,7 @@ from dramatiq import Actor
 from sqlalchemy.orm import Session
 
 from ..jobs import current_job
-from ..mail.letters import Attachment, InlineImage, Letter
+from ..mail.letters import Attachment, InlineImage, Letter, one_line
 from ..mail.rendering import inlined
 from ..reports import archive, forms, pdf
 from ..reports.document import Document
@@ -96,16 +97,16 @@ def _pdf(document: Document, *, base: str, url: str) -> tuple[bytes | None, str 
 
 def _letter(document: Document, name: str, recipients: list[str], pdf: bytes | None, *, base: str, url: str) -> Letter:
     html, pictures = forms.mail(document, base=base, url=url)
-    file = f"{name}-{document.made_at:%Y-%m-%d}"
+    file = re.sub(r"[^\w.-]", "-", name)[:150] + f"-{document.made_at:%Y-%m-%d}"
     attachments = [Attachment(f"{file}.csv", "text/csv", forms.spreadsheet(document))]
     if pdf is not None:
         attachments.append(Attachment(f"{file}.pdf", "application/pdf", pdf))
     return Letter(
         to=recipients,
-        subject=document.summary,
+        subject=one_line(document.summary) or name,
         text=forms.text(document, url=url),
         html=inlined(html),
         images=[InlineImage(picture, content) for picture, content in pictures.items()],
         attachments=attachments,
-        list_name=name.lower().replace("_", "-")[:60],
+        list_name=re.sub(r"[^a-z0-9]", "-", name.lower()).lstrip("-")[:60] or "report",
     )

@@ -78,6 +78,11 @@ class Composed:
     raw: bytes
 
 
+def one_line(text: str, most: int = SUBJECT_LENGTH) -> str:
+    """Return the beginning of a text on one line, without control characters, as a subject must be."""
+    return " ".join("".join(character if character.isprintable() else " " for character in text).split())[:most]
+
+
 def compose(letter: Letter, *, id: str, sender: str, at: datetime) -> Composed:
     """Check, render and compose an email; raises LetterError naming the invalid field.
 

@@ -20,7 +20,7 @@ from ...jobs.core.states import Turn
 from ...jobs.leases import workers
 from ...logs import get_logger
 from ...mail.errors import NotSent
-from ...mail.letters import Letter
+from ...mail.letters import Letter, one_line
 from ...settings import get_settings
 from ..mail import deliver_mail, post
 from ..ssrf_guard import CallFailed
@@ -99,4 +99,4 @@ def _letter(admins: list[str], turn: Turn, changes: Sequence[Change]) -> Letter:
         for each in changes[:MOST]
     ]
     context = {"changes": listed, "recovered": turn is Turn.RECOVERED, "others": max(0, len(changes) - MOST)}
-    return Letter(to=admins, subject=" ".join(subject.split())[:SUBJECT_LENGTH], template="alerts", context=context, list_name="alerts")
+    return Letter(to=admins, subject=one_line(subject, SUBJECT_LENGTH), template="alerts", context=context, list_name="alerts")

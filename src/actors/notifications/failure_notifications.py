@@ -15,7 +15,7 @@ from ...jobs.core.fingerprints import LOST
 from ...jobs.core.models import Attempt, FailureGroup, Job
 from ...jobs.core.states import Unique
 from ...jobs.failures import counting, occurrences
-from ...mail.letters import Letter
+from ...mail.letters import Letter, one_line
 from ...settings import get_settings
 from ...sql.database import write
 from ..mail import deliver_mail, post
@@ -24,6 +24,8 @@ from ..mail import deliver_mail, post
 MOST_GROUPS = 20
 #: lines at the end of a traceback that a mail shows
 LINES = 12
+#: characters of a subject
+SUBJECT_LENGTH = 200
 
 
 @dramatiq.actor(queue_name="mail", concurrency=1, max_retries=3)
@@ -73,7 +75,7 @@ def _letter(session: Session, admins: list[str], groups: list[FailureGroup]) -> 
     else:
         subject = f"{len(groups)} kinds of failures ({_times(sum(each['new'] for each in described))})"
     context = {"groups": described, "quiet": in_words(timedelta(minutes=get_settings().failure_mail_quiet))}
-    return Letter(to=admins, subject=_one_line(subject), template="failures", context=context, list_name="failures")
+    return Letter(to=admins, subject=one_line(subject, SUBJECT_LENGTH), template="failures", context=context, list_name="failures")
 
 
 def _good_news(admins: list[str], groups: list[FailureGroup]) -> Letter:
@@ -82,7 +84,9 @@ def _good_news(admins: list[str], groups: list[FailureGroup]) -> Letter:
     ]
     first = described[0]
     subject = f"Recovered: {first['title']} in {first['where']}" if len(groups) == 1 else f"Recovered: {len(groups)} kinds of failures"
-    return Letter(to=admins, subject=_one_line(subject), template="recovered", context={"groups": described}, list_name="failures")
+    return Letter(
+        to=admins, subject=one_line(subject, SUBJECT_LENGTH), template="recovered", context={"groups": described}, list_name="failures"
+    )
 
 
 def _described(session: Session, group: FailureGroup) -> dict[str, Any]:
@@ -127,7 +131,3 @@ def _times(count: int) -> str:
 
 def _instant(value: Any) -> str:
     return f"{value:%Y-%m-%d %H:%M:%S} UTC"
-
-
-def _one_line(text: str) -> str:
-    return " ".join("".join(character if character.isprintable() else " " for character in text).split())[:200]

@@ -8,7 +8,7 @@ from typing import Any
 import dramatiq
 
 from ...jobs import current_job
-from ...mail.letters import Letter
+from ...mail.letters import Letter, one_line
 from ...settings import get_settings
 from ..mail import post
 
@@ -33,7 +33,7 @@ def mail_schedule_news(what: dict[str, Any]) -> str:
     facts = [
         f"{label}: {_utc(str(what[name])) if name == 'scheduled_for' else what[name]}" for name, label in _FACTS.items() if what.get(name)
     ]
-    subject = " ".join(text.split())[:SUBJECT_LENGTH]
+    subject = one_line(text, SUBJECT_LENGTH)
     return post(
         current_job.session,
         Letter(to=admins, subject=subject, template="letter", context={"text": "\n\n".join([f"{text}.", *facts, address])}),

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from sqlalchemy import update
 
+from src.actors import publishing
 from src.actors.accounts import UserAccount
 from src.actors.reports import daily_operations, users_report, weekly_operations
 from src.jobs import State
@@ -155,6 +156,37 @@ def test_a_report_is_kept_and_mailed_in_one_commit(database: Database, running: 
     assert ("List-Id", "<daily-operations.localhost>") in letter.headers
     assert result["report"] in (letter.text or "")
     assert [part.filename.rpartition(".")[2] for part in letter.parts] == ["csv", "pdf"]
+
+
+@pytest.mark.parametrize(
+    ("name", "list_name", "file"),
+    [
+        ("orders_Report__x", "orders-report--x", "orders_Report__x"),
+        ("shop.orders", "shop-orders", "shop.orders"),
+        ("_daily", "daily", "_daily"),
+        ("täglich", "t-glich", "täglich"),
+        ("reports/daily:\x07", "reports-daily--", "reports-daily--"),
+        ("日報", "report", "日報"),
+        ("x" * 200, "x" * 60, "x" * 150),
+    ],
+)
+def test_a_report_of_any_name_and_summary_is_kept_and_mailed(
+    database: Database, running: RunningJob, name: str, list_name: str, file: str
+) -> None:
+    summary = "two\nlines \x07" + "x" * 600
+    rules = publishing._Rules(name, ["ada@example.com"], only_if_changed=False, only_if_not_empty=False)
+    result = publishing._publish(sample(summary=summary, blocks=()), rules)
+    running.session.commit()
+    with database.read() as session:
+        report = archive.newest(session, name)
+        assert report is not None
+        assert report.summary == summary
+        letter = reading.read(deliveries.raw_of(session, result["mail"]) or b"")
+        mail = deliveries.find(session, result["mail"])
+    assert mail is not None
+    assert mail.subject == f"two lines {'x' * 490}"
+    assert dict(letter.headers)["List-Id"].strip() == f"<{list_name}.localhost>"
+    assert letter.parts[0].filename == f"{file}-2026-03-18.csv"
 
 
 def test_only_if_changed_and_only_if_not_empty(database: Database, running: RunningJob) -> None:
