@@ -235,6 +235,7 @@ def tidy_files() -> None:
     """Delete orphaned result files of crashes, and uploads unused for CALLBOARD_KEEP_UPLOADS."""
     before = time.time() - get_settings().keep_uploads * 86_400
     try:
+        uploads.clear_up(before)
         if old := uploads.old(before):
             with read() as session:
                 used = references.used(session)

@@ -31,6 +31,8 @@ NAME_LENGTH = 255
 _DRAFTS = "drafts"
 #: seconds after which an abandoned draft is deleted
 _DRAFT_S = 24 * 3600.0
+#: end of the name of a file that is being deleted
+_GOING = ".going"
 
 
 class UploadNotHere(JobsError):
@@ -103,17 +105,24 @@ def old(before: float) -> list[str]:
 
 
 def prune(candidates: Collection[str], used: Collection[str], before: float) -> int:
-    """Delete those candidates that are unused and still old, and abandoned drafts; return the number of files."""
+    """Delete those candidates that are unused and still old; return the number of files."""
     deleted = 0
     for id in set(candidates) - set(used):
         with guarded("upload_not_deleted", file=id):
             deleted += _delete_if_old(path(id), before)
         with suppress(OSError):  # it still holds other files
             path(id).parent.rmdir()
+    return deleted
+
+
+def clear_up(before: float) -> None:
+    """Delete abandoned drafts, and end what a process that was killed has begun to delete."""
     for left in entries(_folder() / _DRAFTS):
         if _age_mark(left) < time.time() - _DRAFT_S:
             left.unlink(missing_ok=True)
-    return deleted
+    for left in _folder().glob(f"*/*{_GOING}"):
+        with guarded("upload_not_deleted", file=left.stem):
+            _decide(left, before)
 
 
 def found(value: Any) -> Iterator[dict[str, Any]]:
@@ -135,18 +144,22 @@ def _delete_if_old(file: Path, before: float) -> bool:
     It is moved away first and checked then: a process that touched it before has made it new, and it is moved back; one
     that comes later finds no file and raises UploadNotHere.
     """
-    away = file.with_name(file.name + ".going")
+    away = file.with_name(file.name + _GOING)
     try:
         file.rename(away)
     except FileNotFoundError:
         return False
-    if _age_mark(away) >= before:
-        with suppress(FileExistsError):
-            os.link(away, file)
-        away.unlink()
-        return False
-    away.unlink()
-    return True
+    return _decide(away, before)
+
+
+def _decide(away: Path, before: float) -> bool:
+    """Delete a file that was moved away, or move it back if it is new."""
+    is_old = _age_mark(away) < before
+    if not is_old:
+        with suppress(FileExistsError, FileNotFoundError):  # uploaded again meanwhile, or another process has decided
+            os.link(away, away.with_suffix(""))
+    away.unlink(missing_ok=True)
+    return is_old
 
 
 def _kept() -> Iterator[Path]:

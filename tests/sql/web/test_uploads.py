@@ -391,6 +391,22 @@ def test_a_file_stays_while_a_message_that_follows_a_job_a_large_result_or_a_req
     assert sorted(contents(folder)) == sorted(content.encode() for content in contents_of)
 
 
+def test_what_killed_processes_leave_is_cleared_up(site: Site, folder: Path) -> None:
+    del site
+    wanted = Upload.of(io.BytesIO(b"wanted after all"), name="a")
+    away = wanted.path.rename(f"{wanted.path}.going")
+    left = [folder / "drafts" / "tmpabc", folder / "ab" / f"file_{'ab' * 20}.going"]
+    for file in left:
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(b"left")
+        os.utime(file, (time.time() - 40 * DAY,) * 2)
+
+    tidy_files()
+
+    assert not [file for file in (away, *left) if file.exists()]
+    assert wanted.path.read_bytes() == b"wanted after all"
+
+
 def test_every_column_that_may_hold_arguments_is_looked_at() -> None:
     """A new column of text or JSON belongs in references.KEPT, or in this list of those that no job is given."""
     others = {
