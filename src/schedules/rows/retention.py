@@ -1,4 +1,4 @@
-"""Retention: delete old ticks, but keep the newest of each schedule."""
+"""Retention: delete old ticks and changes, but keep the newest of each schedule."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from sqlalchemy.orm import Session
 
 from ...settings import get_settings
 from ...sql.clock import now
-from .models import Schedule, Tick
+from .models import Schedule, ScheduleChange, Tick
 from .vocabulary import TickState
 
-#: ticks kept per schedule, however old: a yearly schedule needs a history too
+#: ticks and changes kept per schedule, however old: a yearly schedule needs a history too
 NEWEST_KEPT = 100
 
 
 def prune(session: Session) -> int:
-    """Delete expired ticks; return their number."""
+    """Delete expired ticks and changes; return the number of ticks."""
     cutoff, deleted = now() - timedelta(days=get_settings().keep_ticks), 0
     for id in list(session.execute(select(Schedule.id)).scalars()):
         of_this = select(Tick.scheduled_for).where(Tick.schedule_id == id).order_by(Tick.scheduled_for.desc())
@@ -27,4 +27,9 @@ def prune(session: Session) -> int:
             # By age of the decision, too: a backfill of ticks older than the cutoff must find them when it is repeated.
             old &= Tick.decided_at < cutoff
             deleted += len(session.execute(delete(Tick).where(old).returning(Tick.schedule_id)).all())
+        changes = select(ScheduleChange.id).where(ScheduleChange.schedule_id == id).order_by(ScheduleChange.id.desc())
+        newest_over = session.execute(changes.offset(NEWEST_KEPT).limit(1)).scalar()
+        if newest_over is not None:
+            over = (ScheduleChange.schedule_id == id) & (ScheduleChange.id <= newest_over) & (ScheduleChange.changed_at < cutoff)
+            session.execute(delete(ScheduleChange).where(over))
     return deleted

@@ -286,6 +286,26 @@ def test_old_ticks_go_and_the_newest_hundred_stay(database: Database, time: Stil
     assert len(history(database, id)) == 100
 
 
+@pytest.mark.both_stores
+def test_old_changes_go_and_the_newest_hundred_stay(database: Database, time: StillClock) -> None:
+    other, id = created(database, name="other"), created(database)
+    for _ in range(60):
+        with database.write() as session:
+            editing.pause(session, id, by="tester")
+            editing.resume(session, id, by="tester")
+    with database.read() as session:
+        newest = [change.id for change in queries.changes(session, id, limit=100)]
+    time.forward(59 * 86_400)
+    with database.write() as session:
+        prune(session)
+        assert len(queries.changes(session, id, limit=500)) == 121
+    time.forward(2 * 86_400)
+    with database.write() as session:
+        prune(session)
+        assert [change.id for change in queries.changes(session, id, limit=500)] == newest
+        assert len(queries.changes(session, other)) == 1
+
+
 def test_the_code_declares_a_schedule_once_however_many_schedulers_start(database: Database, time: StillClock) -> None:
     for _ in range(3):
         declare(database, sched_work=cron("0 6 * * mon-fri", zone="Europe/Berlin", kwargs={"number": 3}))
