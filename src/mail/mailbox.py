@@ -28,7 +28,7 @@ class Page:
 
 
 def receive(session: Session, *, sender: str, recipients: list[str], raw: bytes) -> int:
-    """Store an email as received and return its seq."""
+    """Store an email as received, delete those beyond the newest MOST, and return its seq."""
     message = message_from_bytes(raw, policy=policy.default)
     statement = insert(ReceivedMail).values(
         received_at=now(),
@@ -39,7 +39,10 @@ def receive(session: Session, *, sender: str, recipients: list[str], raw: bytes)
         size=len(raw),
         raw=raw,
     )
-    return int(session.execute(statement.returning(ReceivedMail.seq)).scalar_one())
+    seq = int(session.execute(statement.returning(ReceivedMail.seq)).scalar_one())
+    if (edge := _edge(session)) is not None:
+        session.execute(delete(ReceivedMail).where(ReceivedMail.seq <= edge))
+    return seq
 
 
 def find(session: Session, seq: int) -> ReceivedMail | None:
@@ -66,14 +69,15 @@ def empty(session: Session) -> int:
     return len(session.execute(delete(ReceivedMail).returning(ReceivedMail.seq)).all())
 
 
-def prune(session: Session, *, keep: timedelta, most: int = MOST) -> int:
-    """Delete emails older than `keep` or beyond the newest `most`; return their number."""
-    edge = session.execute(select(ReceivedMail.seq).order_by(ReceivedMail.seq.desc()).offset(most).limit(1)).scalar()
-    over = ReceivedMail.received_at < now() - keep
-    if edge is not None:
-        over = over | (ReceivedMail.seq <= edge)
-    return len(session.execute(delete(ReceivedMail).where(over).returning(ReceivedMail.seq)).all())
+def prune(session: Session, *, keep: timedelta) -> int:
+    """Delete emails older than `keep`; return their number."""
+    return len(session.execute(delete(ReceivedMail).where(ReceivedMail.received_at < now() - keep).returning(ReceivedMail.seq)).all())
 
 
 def count(session: Session) -> int:
     return int(session.execute(select(func.count()).select_from(ReceivedMail)).scalar_one())
+
+
+def _edge(session: Session) -> int | None:
+    """Return the seq of the newest email beyond the newest MOST."""
+    return session.execute(select(ReceivedMail.seq).order_by(ReceivedMail.seq.desc()).offset(MOST).limit(1)).scalar()

@@ -229,6 +229,15 @@ def test_a_server_that_offers_no_tls_gets_none_of_it(database: Database, server:
 
 
 @pytest.mark.both_stores
+def test_the_built_in_mailbox_keeps_the_newest(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mailbox, "MOST", 3)
+    with database.write() as session:
+        seqs = [mailbox.receive(session, sender="", recipients=[], raw=b"Subject: x\r\n\r\nhi") for _ in range(5)]
+    with database.read() as session:
+        assert [mail.seq for mail in mailbox.page(session).mails] == seqs[:1:-1]
+
+
+@pytest.mark.both_stores
 def test_the_built_in_mailbox_keeps_only_mail_of_its_owner(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     port = ports.anywhere(["mailbox"])["mailbox"]
     catcher = Catcher("127.0.0.1", port, password="right")
