@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any, Literal
 
 import dramatiq
@@ -11,18 +10,15 @@ from pydantic import BeforeValidator, Field, SecretStr
 from ..broker.options.retries import retry_after
 from ..jobs import current_job
 from ..settings import get_settings
-from .http_client import Answer, Request, call
+from .http_client import CREDENTIALS, Answer, Request, call
 from .ssrf_guard import CallRefused
-
-#: headers whose values are credentials
-_CREDENTIALS = re.compile(r"auth|cookie|password|secret|session|signature|token|(?<!idempotency-)key", re.IGNORECASE)
 
 
 def _hidden(headers: Any) -> Any:
     if not isinstance(headers, dict):
         return headers
     return {
-        name: SecretStr(value) if isinstance(value, str) and _CREDENTIALS.search(str(name)) else value for name, value in headers.items()
+        name: SecretStr(value) if isinstance(value, str) and CREDENTIALS.search(str(name)) else value for name, value in headers.items()
     }
 
 

@@ -27,8 +27,8 @@ MOST_REDIRECTS = 5
 REDIRECTS = (301, 302, 303, 307, 308)
 #: bytes read at a time
 CHUNK = 16_384
-#: credentials for the original host, not for the one that a redirect leads to
-_PRIVATE_HEADERS = frozenset({"authorization", "cookie", "proxy-authorization"})
+#: names of headers whose values are credentials: for the original host, not for the one that a redirect leads to
+CREDENTIALS = re.compile(r"auth|cookie|password|secret|session|signature|token|(?<!idempotency-)key", re.IGNORECASE)
 #: headers that describe the message itself and that this client sets
 _OWN_HEADERS = frozenset({"host", "content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer", "expect", "keep-alive"})
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
@@ -253,7 +253,7 @@ def _redirected(request: Request, answer: Answer, url: str) -> Request:
     if before.scheme == "https" and after.scheme == "http":
         raise CallRefused(f"it redirects from https to {url:.200}")
     if _origin(before) != _origin(after):
-        headers = {name: value for name, value in headers.items() if name.lower() not in _PRIVATE_HEADERS}
+        headers = {name: value for name, value in headers.items() if not CREDENTIALS.search(name)}
     return Request(request.method, url, headers, request.body)
 
 

@@ -174,10 +174,12 @@ def test_redirects_are_followed_by_the_rules_and_not_for_ever(server: Server) ->
     method, _, headers, body = server.seen[-1]
     assert (method, headers["authorization"]) == ("GET", "secret")
 
-    assert get(f"{server.url}/307", method="POST", Authorization="secret", allowed="127.0.0.1,localhost").text == "hello"
+    given: Any = {"Authorization": "secret", "X-Api-Key": "secret", "Api-Token": "secret", "Idempotency-Key": "order-17"}
+    assert get(f"{server.url}/307", method="POST", **given, allowed="127.0.0.1,localhost").text == "hello"
     method, _, headers, body = server.seen[-1]
     assert (method, body) == ("POST", b"body")
-    assert "authorization" not in headers, "a secret must not follow to another house"
+    assert not {"authorization", "x-api-key", "api-token"} & headers.keys(), "a secret must not follow to another house"
+    assert headers["idempotency-key"] == "order-17"
 
     with pytest.raises(CallRefused, match="more than 5 redirects"):
         get(f"{server.url}/loop")
