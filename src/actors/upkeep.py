@@ -14,6 +14,7 @@ from ..jobs import current_job
 from ..jobs.failures import counting
 from ..jobs.upkeep import retention
 from ..jobs.webhooks import webhooks
+from ..jobs.workflows import message_groups
 from ..mail import deliveries, mailbox
 from ..reports import archive
 from ..schedules import cron
@@ -55,6 +56,7 @@ def prune() -> dict[str, int]:
     mails = timedelta(days=settings.keep_mails)
     kinds: dict[str, Callable[[Session], int]] = {
         "jobs": lambda session: retention.prune(session, batch=AT_ONCE),
+        "message_groups": lambda session: message_groups.prune(session, batch=AT_ONCE),
         "reports": lambda session: archive.prune(session, keep=timedelta(days=settings.keep_reports), batch=AT_ONCE),
         "webhook_deliveries": lambda session: webhooks.prune(session, keep=KEEP_DELIVERIES, batch=AT_ONCE),
         "mails": lambda session: deliveries.prune(session, keep=mails, batch=AT_ONCE),
@@ -73,5 +75,5 @@ def _until_done(prune_some: Callable[[Session], int]) -> int:
             count = prune_some(session)
         total += count
         current_job.progress(total)
-        if count < AT_ONCE:
+        if not count:  # fewer than AT_ONCE are not the end: jobs that are still needed may stand between
             return total

@@ -32,9 +32,9 @@ SMALL = re.compile(
 ACCEPTED = re.compile(r"SCAN (mail_deliveries|workflows)|Seq Scan on (mail_deliveries|workflows)\b.*")
 
 #: statements that are accepted: arguments are searched for uploads that are to be deleted, a daily report reads the ticks of its day, the
-#: audit log grows with what operators do, and pages of jobs of every state or of emails end with their page
+#: daily clean-up old deliveries, the audit log grows with what operators do, and pages of jobs of every state or of emails end with their page
 ACCEPTED_STATEMENTS = re.compile(
-    r"""LIKE '%"file_%'|FROM audit_lines|FROM mails |ORDER BY schedule_ticks.decided_at DESC|WHERE jobs.state IN \(\?, \?\) ORDER BY jobs.seq DESC"""
+    r"""LIKE '%"file_%'|WHERE webhook_deliveries.created_at < |FROM audit_lines|FROM mails |ORDER BY schedule_ticks.decided_at DESC|WHERE jobs.state IN \(\?, \?\) ORDER BY jobs.seq DESC"""
 )
 _TOUCHES = re.compile(rf"\A\s*(SELECT|WITH|UPDATE|DELETE|INSERT)\b.*\b({'|'.join(GROWING)})\b", re.DOTALL)
 _ROOT = Path(__file__).parents[2]

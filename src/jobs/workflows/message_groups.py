@@ -5,17 +5,26 @@ A member counts when its job moves to succeeded, which happens once, however oft
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
-from sqlalchemy import delete, update
+from sqlalchemy import delete, select, text, update
 from sqlalchemy.orm import Session
 
 from ...sql.clock import now
 from ...sql.upsert import upsert
+from ..core.states import State
 from ..core.workflow_models import MessageGroup
 from ..submit.requests import Submission
+
+#: age before which a group is not looked at: its members may not be submitted yet
+_YOUNG = timedelta(days=1)
+#: options of jobs that belong to a group, or that a member of one follows; jobs that have succeeded are counted
+_OPTIONS = f"""SELECT options FROM jobs WHERE state <> '{State.SUCCEEDED}' AND options LIKE '%"group_completion_uuid"%'"""
+_GROUP = re.compile(r'"group_completion_uuid":\s*"([^"]+)"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,3 +59,13 @@ def note_succeeded(session: Session, members: Sequence[GroupMember]) -> list[Sub
             session.execute(delete(MessageGroup).where(MessageGroup.id == group))
             complete.extend(callbacks[group])
     return complete
+
+
+def prune(session: Session, *, batch: int) -> int:
+    """Delete up to `batch` groups that cannot complete, for retention has deleted a member; return their number."""
+    old = set(session.execute(select(MessageGroup.id).where(MessageGroup.created_at < now() - _YOUNG)).scalars())
+    if old:
+        old -= {group for (options,) in session.execute(text(_OPTIONS)) for group in _GROUP.findall(options)}
+    over = sorted(old)[:batch]
+    session.execute(delete(MessageGroup).where(MessageGroup.id.in_(over)))
+    return len(over)

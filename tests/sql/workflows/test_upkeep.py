@@ -9,15 +9,17 @@ import pytest
 from dramatiq.rate_limits import ConcurrentRateLimiter
 from sqlalchemy import event, func, select, update
 
+from src.actors import upkeep
 from src.broker import SqlRateLimiterBackend
 from src.jobs import State, submit
 from src.jobs.attempts.current_job import RunningJob, current_job
 from src.jobs.control import actions, workflows
 from src.jobs.core.errors import JobsError
 from src.jobs.core.models import Job
-from src.jobs.core.workflow_models import StoredEdge, StoredStep, StoredWorkflow
+from src.jobs.core.workflow_models import MessageGroup, StoredEdge, StoredStep, StoredWorkflow
 from src.jobs.upkeep import retention
 from src.jobs.webhooks import events
+from src.jobs.workflows import message_groups
 from src.jobs.workflows.canvas import Workflow, result_of
 from src.jobs.workflows.stored import load, store
 from src.sql.clock import now
@@ -158,6 +160,43 @@ def test_a_stored_signature_says_what_is_wrong_with_it() -> None:
         with pytest.raises(JobsError) as caught:
             load(broken)
         assert caught.value.field == field
+
+
+@pytest.mark.both_stores
+def test_the_daily_clean_up_goes_on_past_what_is_kept_and_ends_groups_without_members(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upkeep, "AT_ONCE", 3)
+    hand, long_ago = Hand(database), now() - timedelta(days=10_000)
+    with database.write() as session:
+        for group in ("lost", "under way", "followed"):
+            message_groups.open_group(session, group, 2)
+        in_group = {
+            name: message(group_completion_uuid=name, group_completion_callbacks=[message().asdict()]) for name in ("lost", "followed")
+        }
+        of_followed = message(pipe_target=in_group["followed"].asdict())
+        of_group = message(group_completion_uuid="under way", group_completion_callbacks=[message().asdict()])
+        ids = [submit(session, each).id for each in (message(), of_group, of_followed, in_group["lost"], *(message() for _ in range(5)))]
+    for id in (ids[0], *ids[3:]):
+        hand.end(id, State.DEAD)
+    with database.write() as session:
+        session.execute(update(Job).values(created_at=long_ago))
+        session.execute(update(Job).where(Job.id.in_([ids[0], *ids[3:]])).values(finished_at=long_ago))
+        session.execute(update(MessageGroup).values(created_at=long_ago))
+        message_groups.open_group(session, "new", 2)
+
+    current_job.job = RunningJob(
+        seq=1, id="x", actor="prune", queue="upkeep", attempt=1, worker="here:1", scheduled_for=None, open_session=database.session
+    )
+    try:
+        deleted = upkeep.prune()
+    finally:
+        current_job.job = None
+
+    assert (deleted["jobs"], deleted["message_groups"]) == (7, 1)
+    with database.read() as session:
+        assert {*session.execute(select(Job.id)).scalars()} == set(ids[1:3])
+        assert {*session.execute(select(MessageGroup.id)).scalars()} == {"under way", "followed", "new"}
 
 
 @pytest.mark.both_stores
