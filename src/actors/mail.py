@@ -98,6 +98,9 @@ def _is_worth_another_try(failures: int, error: BaseException) -> bool:
     retry_when=_is_worth_another_try,
     throws=(UnknownMail, NoMailServer, Refused),
     time_limit=900_000,
+    # One job at a time for each mail: two at once, after a click on Resend, would both send to whom it has not reached yet.
+    concurrency=1,
+    concurrency_key=lambda mail_id: mail_id,
 )
 def deliver_mail(mail_id: str) -> str:
     """Deliver an email that was written.

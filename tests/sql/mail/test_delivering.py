@@ -8,8 +8,12 @@ from pathlib import Path
 
 import pytest
 import trustme
+from sqlalchemy import select
 
 from src.actors.mail import Refused, deliver_mail, post, send_again
+from src.broker.options.limits import policies_of
+from src.jobs.core.models import Job
+from src.jobs.leases import claims
 from src.jobs.read.queries import find_many
 from src.mail import deliveries, mailbox, smtp
 from src.mail.catcher import Catcher
@@ -19,6 +23,7 @@ from src.mail.models import Delivery, DeliveryState
 from src.settings import get_settings
 from src.sql.database import Database
 from src.up.data import ports
+from tests.harness.jobs import hired
 from tests.harness.smtp import MailServer
 from tests.harness.stores import only_on
 
@@ -155,6 +160,21 @@ def test_refused_for_all_ends_it_and_a_person_sends_it_again(database: Database,
         assert send_again(session, id, [1]) == [ADA], "but may be sent once more"
     assert deliver_mail(id) == "sent to 1"
     assert {taken.message_id for taken in server.taken} == {f"<{id}@localhost>"}
+
+
+@pytest.mark.both_stores
+def test_two_jobs_that_deliver_one_email_never_run_at_once(database: Database) -> None:
+    id, other = written(database), written(database)
+    for _ in range(2):
+        with database.write() as session:
+            send_again(session, id)
+    worker = hired(database, actors=["deliver_mail"])
+    with database.write() as session:
+        jobs: dict[str, list[str]] = dict(session.execute(select(Job.id, Job.args)).all())
+        started = claims.admit(session, claims.claim(session, worker, [(job, 1) for job in jobs]), policies_of(deliver_mail.broker))
+
+    assert len(jobs) == 4
+    assert sorted(jobs[one.id] for one in started) == sorted([[id], [other]])
 
 
 @pytest.mark.long
