@@ -56,6 +56,7 @@ class Signature(Parameters):
         self._marked = frozenset(each for each in self.secrets if type_hints.is_marked_secret(self._types[each]))
         self.files = frozenset(each for each, accepted in self._types.items() if type_hints.has_file(accepted))
         self._converted = {each: stored_arguments.adapter_of(t) for each, t in self._types.items() if not type_hints.is_native(t)}
+        self._readers = {each: stored_arguments.reader_of(adapter) for each, adapter in self._converted.items()}
         self.needs_coercion = bool(self._converted or self.secrets)
         self.generates = any(type_hints.generates(adapter.core_schema) for adapter in self._converted.values())
         self._is_strict = any(stored_arguments.is_strict(adapter.core_schema) for adapter in self._converted.values())
@@ -93,7 +94,7 @@ class Signature(Parameters):
             return list(args), dict(kwargs)
         values = self._opened(self._bind(args, kwargs))
         for name in self._converted.keys() & values.keys():
-            values[name] = self._read(name, values[name])
+            values[name] = self._read(name, values[name], self._readers[name])
         return self._lay_out(values, args, kwargs)
 
     def seal(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Arguments:
@@ -209,7 +210,7 @@ class Signature(Parameters):
             found = [*self._without_secrets(error, values)]
         except Exception:
             for name, given in values.items():
-                self._read(name, given)
+                self._read(name, given, self._adapter(name))
             raise
         if not found:
             accepted = {name: getattr(model, f"p{number}") for number, name in enumerate(self._types) if name in values}
@@ -226,10 +227,10 @@ class Signature(Parameters):
                 raise
             return self.model.model_validate_json(dumps_rich(stored_arguments.reveal(values)))
 
-    def _read(self, name: str, given: Any) -> Any:
+    def _read(self, name: str, given: Any, adapter: TypeAdapter[Any]) -> Any:
         """Return one value as the actor will receive it; raises InvalidArguments."""
         try:
-            value = stored_arguments.validate(self._adapter(name), given)
+            value = stored_arguments.validate(adapter, given)
             found = [*surprising(value, given, (name,))]
         except ValidationError as error:
             found = [*self._without_secrets(error, {name: given}, (name,))]

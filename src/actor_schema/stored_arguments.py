@@ -7,6 +7,7 @@ is stored that reads back as the accepted value.
 
 from __future__ import annotations
 
+import copy
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -14,12 +15,15 @@ from dataclasses import fields, is_dataclass
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, PydanticUserError, RootModel, TypeAdapter, ValidationError
-from pydantic_core import to_jsonable_python
+from pydantic.types import PathType
+from pydantic_core import SchemaValidator, to_jsonable_python
 
 from ..jobs.core.values import dumps_rich, in_order
 from .conversions import given_fields, parts, surprising
 
 _ASTERISKS = "**********"
+#: pydantic's checks of what is on the disk
+_ON_DISK = (PathType.validate_file, PathType.validate_directory, PathType.validate_new, PathType.validate_socket)
 
 
 class Unrepeatable(Exception):
@@ -32,6 +36,29 @@ def adapter_of(hint: Any, extra: Literal["ignore", "forbid"] = "ignore") -> Type
         return TypeAdapter(hint, config=ConfigDict(ser_json_inf_nan="constants", extra=extra))
     except PydanticUserError:  # a model has its own configuration
         return TypeAdapter(hint)
+
+
+def reader_of(adapter: TypeAdapter[Any]) -> TypeAdapter[Any]:
+    """The adapter for values that were accepted before, without checks by the present clock or disk: a later attempt would fail them."""
+    schema = _lasting(adapter.core_schema)
+    if schema == adapter.core_schema:
+        return adapter
+    reader = copy.copy(adapter)
+    reader.core_schema = schema
+    reader.validator = SchemaValidator(schema, _use_prebuilt=False)  # the prebuilt validators of nested models have the checks
+    return reader
+
+
+def _lasting(schema: Any) -> Any:
+    """The part of a pydantic schema without checks by the present clock or disk."""
+    if type(schema) in (list, tuple):
+        return type(schema)(map(_lasting, schema))
+    if type(schema) is not dict:
+        return schema
+    if schema.get("type") == "function-after" and schema["function"]["function"] in _ON_DISK:
+        return _lasting(schema["schema"])
+    is_time = schema.get("type") in ("date", "datetime")
+    return {name: _lasting(part) for name, part in schema.items() if not (is_time and name == "now_op")}
 
 
 def validate(adapter: TypeAdapter[Any], value: Any) -> Any:

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import dramatiq
 import pytest
+from pydantic import NewPath
 
 from src.broker import get
 from src.jobs import State
+from src.jobs.control import actions
 from src.jobs.core.states import HeldFor
 from src.jobs.leases import workers
 from src.sql.database import Database
 from tests.actors.endings import greet
 from tests.harness.inline import Inline
 from tests.harness.jobs import claim, ended, hired, look, settle
+
+
+@dramatiq.actor(max_retries=1)
+def export_then_fail(target: NewPath) -> None:
+    """Write a file in two attempts."""
+    if not target.exists():
+        target.write_text("half")
+        raise OSError("away")
+    target.write_text(f"{target.read_text()}, whole")
 
 
 def held_by(database: Database, worker: int, id: str) -> None:
@@ -49,3 +63,15 @@ def test_what_fits_no_code_stays_held(inline: Inline, database: Database, kwargs
 
     job = look(database, id)
     assert (job.state, job.attempt) == (State.HELD, 1)
+
+
+def test_an_argument_judged_by_the_disk_is_not_judged_again_by_a_retry(inline: Inline, database: Database, tmp_path: Path) -> None:
+    target = tmp_path / "export.csv"
+    id = export_then_fail.send(str(target)).message_id
+
+    assert inline.run(id).state is State.RETRYING
+    with database.write() as session:
+        actions.run_now(session, id)
+
+    assert inline.run(id).state is State.SUCCEEDED
+    assert target.read_text() == "half, whole"
