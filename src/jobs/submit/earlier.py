@@ -70,6 +70,12 @@ def met(session: Session, submission: Submission, row: dict[str, Any], present: 
     return None if id is None else _stands_for(session, row, id, present)
 
 
+def call_of_key(session: Session, key: str) -> tuple[str | None, Any, Any] | None:
+    """Return the actor, args and kwargs of the job that has an idempotency key."""
+    found = session.execute(select(Job.actor, Job.args, Job.kwargs).where(Job.idempotency_key == key)).first()
+    return None if found is None else (found.actor, found.args, found.kwargs)
+
+
 def _repeated(session: Session, row: dict[str, Any], present: datetime) -> Receipt | None:
     """Return the receipt of a request that came before, by its idempotency key: its job, or the one of its unique key that it met."""
     if row["idempotency_key"] is None:

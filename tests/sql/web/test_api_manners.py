@@ -5,15 +5,25 @@ from __future__ import annotations
 import html
 import json
 import re
+from datetime import timedelta
+from pathlib import Path
 
+import dramatiq
 import pytest
+from pydantic import NewPath
 
 from src.jobs.limits.rates import Rate
 from src.operations.people.roles import Role
 from src.settings import get_settings
+from src.sql.clock import clock, now
 from src.web import create_app
 from src.web.api.requests.rate_limit import Budget
 from tests.harness.site import Site, in_words
+
+
+@dramatiq.actor(queue_name="linger", max_retries=0)
+def export_once(target: NewPath) -> None:
+    """Write a new file."""
 
 
 def test_a_read_with_the_tag_of_the_last_one_costs_no_body(site: Site) -> None:
@@ -79,6 +89,24 @@ def test_a_job_is_submitted_at_its_actors_own_address(site: Site) -> None:
     assert {each["field"] for each in wrong.get_json()["errors"]} == {"z"}
     assert program.post("/api/v1/actors/nobody/jobs", {}).status_code == 404
     assert program.post("/api/v1/actors/add/jobs", {"actor": "mul"}).status_code == 422
+
+
+def test_a_repeated_request_is_not_judged_by_the_present_clock_or_disk(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program, target = site.program(Role.SUBMITTER), tmp_path / "export.csv"
+    by_path = ("/api/v1/actors/export_once/jobs", {"kwargs": {"target": str(target)}})
+    by_clock = ("/api/v1/jobs", {"actor": "add", "args": [1, 2], "expires": (now() + timedelta(hours=1)).isoformat()})
+    requests = [(by_path, "path"), (by_clock, "clock")]
+    first = [program.post(*request, Idempotency_Key=key).get_json()["id"] for request, key in requests]
+    target.touch()
+    later = now() + timedelta(hours=2)
+    monkeypatch.setattr(clock, "now", lambda: later)
+
+    again = [program.post(*request, Idempotency_Key=key) for request, key in requests]
+
+    assert [(each.get_json()["id"], each.headers["Idempotency-Replayed"]) for each in again] == [(id, "true") for id in first]
+    assert [program.post(*request, Idempotency_Key="new").status_code for request, _ in requests] == [422, 422]
+    other = {"kwargs": {"target": str(tmp_path / "other.csv")}}
+    assert program.post(by_path[0], other, Idempotency_Key="path").status_code == 409
 
 
 def test_one_client_may_use_up_its_own_budget_and_no_other(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

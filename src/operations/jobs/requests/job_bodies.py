@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from pydantic import Field
@@ -25,7 +26,11 @@ class CallBody(RequestBody):
 
     def request_for(self, actor: str, args: list[Any], kwargs: dict[str, Any], *, key: str | None) -> JobRequest:
         """The request for a job of this actor. `key`: the idempotency key."""
-        return JobRequest(actor, args, kwargs, queue=self.queue, idempotency_key=key, **values_of(self, Place.API))
+        wanted = JobRequest(actor, args, kwargs, queue=self.queue, idempotency_key=key)
+        try:
+            return replace(wanted, **values_of(self, Place.API))
+        except JobsError as error:
+            return replace(wanted, refusal=error)
 
 
 class JobBody(CallBody):

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from ....actor_schema.parameters import Arguments
 from ....actor_schema.signature import Signature
 from ....jobs import Submission
 from ....jobs.control.edits import Edit, takes_arguments
 from ....jobs.core.errors import InvalidArguments, JobsError
 from ....jobs.core.models import Job
 from ....jobs.options.job_options import JobOptions, given
+from ....jobs.submit import earlier
 from ....jobs.submit.submission import new_id
 from ....jobs.workflows.submission import PlannedStep
+from ....sql import database
 from ...people import permissions
 from ...people.caller import Caller
 from .. import actor_catalogue
@@ -32,13 +36,24 @@ class JobRequest(JobOptions):
     args: Sequence[Any] = ()
     kwargs: Mapping[str, Any] | None = None
     queue: str | None = None
+    #: why its options are refused, unless the request repeats an earlier one
+    refusal: JobsError | None = None
 
 
 def check(wanted: JobRequest, *, by: Caller, source: Literal["form", "api"]) -> Submission:
     """Build the submission of a request; raises UnknownActor, InvalidArguments or another JobsError naming the field."""
     actor = actor_catalogue.submittable(wanted.actor)
     permissions.require_submit(wanted.actor)
-    args, kwargs = Signature.of(actor).check(wanted.args, wanted.kwargs or {})
+    key = own_key(wanted.idempotency_key, by)
+    try:
+        if wanted.refusal is not None:
+            raise wanted.refusal
+        args, kwargs = Signature.of(actor).check(wanted.args, wanted.kwargs or {})
+    except JobsError:
+        before = _accepted_before(wanted, Signature.of(actor), key)
+        if before is None:
+            raise
+        args, kwargs = before
     message = actor.message_with_options(args=tuple(args), kwargs=kwargs)
     return Submission(
         replace(message, message_id=new_id(), queue_name=queue(wanted.queue or actor.queue_name)),
@@ -46,10 +61,24 @@ def check(wanted: JobRequest, *, by: Caller, source: Literal["form", "api"]) -> 
         submitted_by=by.name,
         **{
             **given(wanted),
-            "idempotency_key": own_key(wanted.idempotency_key, by),
+            "idempotency_key": key,
             "unique_key": own_unique_key(wanted.unique_key, wanted.actor),
         },
     )
+
+
+def _accepted_before(wanted: JobRequest, signature: Signature, key: str | None) -> Arguments | None:
+    """The arguments of the job of this idempotency key, if the request repeats them: the clock or the disk may refuse it by now."""
+    if key is None:
+        return None
+    with database.read() as session:
+        found = earlier.call_of_key(session, key)
+    if found is None or found[0] != wanted.actor:
+        return None
+    with suppress(InvalidArguments):
+        if signature.coerce(wanted.args, wanted.kwargs or {}) == signature.coerce(*found[1:]):
+            return found[1:]
+    return None
 
 
 def check_edit(job: Job, change: Edit) -> Edit:
