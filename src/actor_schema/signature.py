@@ -171,12 +171,16 @@ class Signature(Parameters):
         return schema
 
     def _default(self, name: str, default: Any) -> dict[str, Any]:
+        """The default as JSON; {} if JSON cannot carry it, or its own hint refuses it: the function still uses it."""
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # a default of another type than the hint, as in `x: int = None`
-                return {"default": TypeAdapter(self._types[name]).dump_python(default, mode="json")}
-        except ValueError:
-            return {}  # JSON cannot carry this default; the function still uses it
+                form = TypeAdapter(self._types[name]).dump_python(default, mode="json", by_alias=True)
+            if form is not None:
+                stored_arguments.validate(self._adapter(name), form)
+        except Exception:  # noqa: BLE001 - a team's own serializers and validators may raise anything
+            return {}
+        return {"default": form}
 
     def _build_model(self) -> type[BaseModel]:
         fields: dict[str, Any] = {}

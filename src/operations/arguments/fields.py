@@ -55,7 +55,8 @@ def _field(name: str, schema: Schema, whole: Schema, required: bool, depth: int 
     core, nullable = _without_null(_resolve(schema, whole), whole)
     kind, choices, blank = _kind(core), _choices(core), None
     children: tuple[Field, ...] = ()
-    if core.get("type") == "boolean" and kind is Kind.CHECKBOX and nullable:
+    default = schema.get("default")
+    if core.get("type") == "boolean" and kind is Kind.CHECKBOX and (nullable or (not required and default is None)):
         kind, choices = Kind.SELECT, (Choice("yes", True), Choice("no", False))
     if kind is Kind.JSON and depth < DEEPEST:
         items = _resolve(core.get("items", {}), whole) if core.get("type") == "array" and "prefixItems" not in core else {}
@@ -65,7 +66,6 @@ def _field(name: str, schema: Schema, whole: Schema, required: bool, depth: int 
             kind, choices = Kind.CHECKBOXES, _choices(items)
         elif _is_object(items):
             kind, blank = Kind.ROWS, Field(f"{name}.#", "", Kind.GROUP, children=_children(f"{name}.#", items, whole, depth + 1))
-    default = schema.get("default")
     own_title = schema.get("title") if "$ref" not in schema else None
     field = Field(
         name=name,
@@ -80,7 +80,7 @@ def _field(name: str, schema: Schema, whole: Schema, required: bool, depth: int 
         children=children,
         blank=blank,
     )
-    return field if default is None else valued(field, default)
+    return field if required else valued(field, ABSENT if default is None else default)
 
 
 def _hint(kind: Kind, core: Schema) -> str:

@@ -77,8 +77,7 @@ def _holding(each: Field, value: Any) -> Field:
 
 def retyped(each: Field, texts: Mapping[str, str]) -> Field:
     """The field with the submitted texts of a Reading."""
-    if each.name + WAS in texts:
-        each = _remembered(each, texts[each.name + WAS])[0]
+    each = _remembered(each, texts[each.name + WAS])[0] if each.name + WAS in texts else replace(each, was=None)
     children = each.children
     if each.kind is Kind.ROWS:
         rows = [each.row(number) for number in range(int(texts.get(each.name + ROWS, "0")))]

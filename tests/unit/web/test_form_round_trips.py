@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from decimal import Decimal
+from typing import Annotated, Any
 
 import pytest
 from hypothesis import strategies as st
+from pydantic import BaseModel, Field
 
 from src.actor_schema.signature import Signature
+from src.jobs import Upload
 from src.operations.arguments import untouched_form
 from src.operations.arguments.field import Kind, identical
 from src.operations.arguments.fields import fields_of, filled
 from src.operations.arguments.reading import read, retyped
 from src.settings import get_settings
-from tests.harness.parameters import SIGNATURES, VALUES, amounts, check
+from tests.harness.parameters import SIGNATURES, TYPES, VALUES, amounts, check
 
 
 @pytest.fixture(autouse=True)
@@ -70,3 +73,38 @@ def test_more_rows_than_a_form_takes_are_refused_and_not_cut() -> None:
     sent = untouched_form.sent(filled(SIGNATURES[0], [], {"rooms": [{"name": "x"}]}))
     sent["rooms-rows"] = "1000"
     assert "at most 100 rows" in read(fields_of(SIGNATURES[0]), sent).errors["rooms"]
+
+
+class Box(BaseModel):
+    lid: bool = None  # type: ignore[assignment]
+    tags: list[str] = Field(default_factory=lambda: ["new"])
+
+
+#: hints that the default does not fit, because it is None or because JSON cannot carry it
+_UNFIT: dict[str, tuple[Any, Any]] = {
+    **{name: (hint, None) for name, hint in TYPES.items()}, "files": (list[Upload], None), "file": (Upload, None), "bytes": (bytes, b"\xff"),
+    "least": (Annotated[int, Field(ge=1)], 0), "five": (str, 5), "amount": (Decimal, Decimal("NaN")),
+}  # fmt: skip
+
+
+def test_a_new_form_that_is_not_touched_leaves_out_what_its_controls_cannot_say() -> None:
+    scope: dict[str, Any] = {"unfit": _UNFIT}
+    parameters = ", ".join(f"{name}: unfit[{name!r}][0] = unfit[{name!r}][1]" for name in _UNFIT)
+    exec(f"def act({parameters}, *rest: str, **more: str): ...", scope)
+    signature = Signature(scope["act"], "act")
+    shown = fields_of(signature)
+    back = read(shown, untouched_form.sent(shown))
+    assert (back.values, back.errors) == ({}, {})
+    assert signature.check(*signature.arrange(back.values)) == ([], {})
+    again = [retyped(each, back.texts) for each in shown]
+    assert read(fields_of(signature), untouched_form.sent(again)).values == {}
+
+
+def test_a_field_of_a_model_without_a_default_to_show_is_left_out() -> None:
+    def act(box: Box) -> None: ...
+
+    shown = fields_of(Signature(act, "act"))
+    sent = untouched_form.sent(shown)
+    assert read(shown, sent).values == {"box": {}}
+    sent["box.lid"] = "no"
+    assert read(shown, sent).values == {"box": {"lid": False}}
