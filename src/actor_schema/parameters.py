@@ -58,7 +58,8 @@ class Parameters:
         names = self._positional[:count]
         return names + [self._rest] * (count - len(names)) if self._rest else names
 
-    def _bind(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    def bind(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the arguments by parameter name; raises InvalidArguments naming those that no parameter takes."""
         problems: dict[str, str] = {}
         if not self._extra:
             known = [p.name for p in self.parameters.values() if p.kind is not inspect.Parameter.POSITIONAL_ONLY and p.name != self._rest]

@@ -70,7 +70,7 @@ class Signature(Parameters):
             # References to files are found by scanning rows, which cannot look into sealed values.
             raise invalid(dict.fromkeys(unkeepable, "A file and a secret cannot be in one parameter: make two of it in the code."))
         self.refuse_masks(args, kwargs)
-        values = self._opened(self._bind(args, kwargs))
+        values = self._opened(self.bind(args, kwargs))
         # Shown and stored as it is, it could be compared with others, and no worker could open it.
         foreign = [name for name in values.keys() - self.secrets if any(map(secrets.is_sealed, (values[name], *_each(values[name]))))]
         if foreign:
@@ -92,7 +92,7 @@ class Signature(Parameters):
         """Convert stored JSON to the declared Python types for the call; raises InvalidArguments if it no longer fits."""
         if not self.needs_coercion:
             return list(args), dict(kwargs)
-        values = self._opened(self._bind(args, kwargs))
+        values = self._opened(self.bind(args, kwargs))
         for name in self._converted.keys() & values.keys():
             values[name] = self._read(name, values[name], self._readers[name])
         return self._lay_out(values, args, kwargs)
@@ -113,7 +113,7 @@ class Signature(Parameters):
     def secret_texts(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> set[str]:
         """The plain texts of secrets in a call's arguments: the declared secrets within a secret parameter, else all of its value."""
         try:
-            values = self._opened(self._bind(args, kwargs))
+            values = self._opened(self.bind(args, kwargs))
         except InvalidArguments:
             return set()
         defaults = {name: self.parameters[name].default for name in self.secrets}
@@ -144,6 +144,8 @@ class Signature(Parameters):
         extra = named.pop(self._extra, None) or {} if self._extra else {}
         if not isinstance(extra, Mapping):
             raise invalid({str(self._extra): "Enter an object."})
+        if twice := named.keys() & extra.keys():
+            raise invalid(dict.fromkeys(twice, f"Given twice, by itself and in {self._extra}."))
         return args, {**named, **extra}
 
     def hides(self, name: str) -> bool:

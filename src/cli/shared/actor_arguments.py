@@ -67,7 +67,13 @@ def call_of(
     """Merge the arguments of --args, --kwargs and the actor's options."""
     args, kwargs = _json("--args", by_position, []), _json("--kwargs", by_name, {})
     values = read_arguments(actor.fields, arguments)
-    return actor.signature.arrange({**actor.signature.by_name(args, kwargs), **values}) if values else (args, kwargs)
+    if not values:
+        return args, kwargs
+    given = actor.signature.bind(args, kwargs)
+    twice = [name for name in values if name in given]
+    if twice:
+        raise UpError("\n".join(f"--{name}: given twice, also in --args or --kwargs." for name in twice))
+    return actor.signature.arrange(given | values)
 
 
 def _json(option: str, text: str | None, otherwise: Any) -> Any:
@@ -96,6 +102,8 @@ def options(fields: Sequence[Field]) -> Iterator[Field]:
 
 def texts(arguments: Sequence[str], known: dict[str, Field]) -> MultiDict[str, str]:
     """Convert the words of a command line to form values."""
+    from ...operations.arguments.field import LINE
+
     sent: MultiDict[str, str] = MultiDict()
     rest = list(arguments)
     while rest:
@@ -116,14 +124,12 @@ def texts(arguments: Sequence[str], known: dict[str, Field]) -> MultiDict[str, s
             value = _secret(option, each.label)
         if each.is_file:
             value = _uploaded(option, value)
-        if name not in sent:
-            sent[name] = value
-        elif each.kind == "lines":
-            sent[name] += f"\n{value}"
-        elif each.kind in ("checkboxes", "files"):
+        if name not in sent or each.kind in ("lines", "checkboxes", "files"):
             sent.add(name, value)
         else:
             raise WrongCommandLine(f"{option} is given twice but takes one value.")
+    for name in [name for name in sent if name in known and known[name].kind == "lines" and sent.getlist(name) != [""]]:
+        sent.setlist(name + LINE, sent.poplist(name))
     return sent
 
 
@@ -170,6 +176,8 @@ def _help(each: Field) -> str:
 def _default(each: Field) -> str:
     if each.kind == "checkbox":
         return "yes" if each.text == "true" else "no"
+    if each.kind == "group":
+        return json.dumps(each.default, ensure_ascii=False)
     return each.text.replace("\n", ", ")
 
 

@@ -20,6 +20,8 @@ ABSENT: Any = object()
 PRESENT, GIVEN, ROWS, ZONE = "-present", "-given", "-rows", "-zone"
 #: suffixes for files: uploaded before, and removed
 KEPT, GONE = "-kept", "-gone"
+#: suffix for an item of a list as a command gives it, which may contain line breaks
+LINE = "-line"
 #: suffix for a control that cannot hold its value: the value as JSON; empty: the value was absent
 WAS = "-was"
 #: attribute of a time without a zone

@@ -80,7 +80,16 @@ def _field(name: str, schema: Schema, whole: Schema, required: bool, depth: int 
         children=children,
         blank=blank,
     )
-    return field if required else valued(field, ABSENT if default is None else default)
+    if required:
+        return field
+    return valued(field, ABSENT) if default is None else valued(_defaulting(field, default), default)
+
+
+def _defaulting(each: Field, default: Any) -> Field:
+    """The field with this default, of which each field of a group has its part."""
+    given = default if each.kind is Kind.GROUP and isinstance(default, dict) else {}
+    children = tuple(_defaulting(child, given[child.own_name]) if child.own_name in given else child for child in each.children)
+    return replace(each, default=default, children=children)
 
 
 def _hint(kind: Kind, core: Schema) -> str:

@@ -14,7 +14,7 @@ from ...jobs.core.errors import JobsError
 from ...jobs.core.values import loads
 from ..format.instants import zoned
 from . import untouched_form
-from .field import ABSENT, GIVEN, GONE, KEPT, MOST_ROWS, NO_ZONE, NUMBER, PRESENT, ROWS, WAS, ZONE, Field, Kind, holding, identical
+from .field import ABSENT, GIVEN, GONE, KEPT, LINE, MOST_ROWS, NO_ZONE, NUMBER, PRESENT, ROWS, WAS, ZONE, Field, Kind, holding, identical
 
 #: button that adds a row to the list it names
 MORE = "form-more"
@@ -124,10 +124,17 @@ def _read(each: Field, sent: MultiDict[str, str], reading: Reading) -> Any:
 
 
 def _control(each: Field, sent: MultiDict[str, str], reading: Reading) -> Any:
-    if each.kind in (Kind.GROUP, Kind.ROWS) and each.name not in sent:
-        return (_group if each.kind is Kind.GROUP else _rows)(each, sent, reading)
+    if each.kind is Kind.GROUP and _has_parts(each, sent) and sent.get(each.name, "").strip():
+        reading.errors[each.name] = "Give it as a whole or field by field, not both."
+        return ABSENT
+    if each.kind is Kind.GROUP and (each.name not in sent or _has_parts(each, sent)):
+        return _group(each, sent, reading)
+    if each.kind is Kind.ROWS and each.name not in sent:
+        return _rows(each, sent, reading)
     if each.is_file:
         return _files(each, sent, reading)
+    if each.name + LINE in sent:
+        return [_number(each, line) if "inputmode" in each.attributes else line for line in sent.getlist(each.name + LINE)]
     text = sent.get(each.name)
     if each.kind is Kind.CHECKBOX:
         if text is None and each.name + PRESENT not in sent:
@@ -173,13 +180,20 @@ def _group(each: Field, sent: MultiDict[str, str], reading: Reading) -> Any:
     inner = read(each.children, sent)
     if each.name + PRESENT in sent:
         given = not each.has_switch or each.name + GIVEN in sent
-    else:  # not from a page: a group is set if any of its fields is
-        given = any(name.startswith(each.name + ".") and text.strip() for name, text in sent.items())
+    else:  # not from a page: a group is set if any of its fields is, and the others have their defaults
+        given = _has_parts(each, sent)
+        if given and isinstance(each.default, dict):
+            inner.values = each.default | inner.values
     inner.texts[each.name] = "true" if given else ""
     if not given:
         inner.errors.clear()
     reading.take(inner)
     return inner.values if given else _nothing(each)
+
+
+def _has_parts(each: Field, sent: MultiDict[str, str]) -> bool:
+    """True if a field of the group is given."""
+    return any(name.startswith(each.name + ".") and text.strip() for name, text in sent.items())
 
 
 def _files(each: Field, sent: MultiDict[str, str], reading: Reading) -> Any:

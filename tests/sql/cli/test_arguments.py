@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -11,12 +12,13 @@ from typing import Annotated, Literal
 import click
 import dramatiq
 import pytest
-from pydantic import Field, SecretStr
+from pydantic import BaseModel, Field, SecretStr
 from sqlalchemy import update
 
 import src.actors  # first: it makes the broker
 import tests.actors.web
-from src.cli.shared.actor_arguments import read_arguments, rows, usage
+from src.cli.shared.actor_arguments import arguments_of, call_of, read_arguments, rows, usage
+from src.jobs.core.errors import InvalidArguments
 from src.jobs.core.models import Job
 from src.jobs.core.states import State
 from src.up.errors import UpError
@@ -42,6 +44,23 @@ def cli_brew(
 @dramatiq.actor(queue_name="linger")
 def cli_charge(card: SecretStr, *, pin: SecretStr) -> None:
     """Charge a card."""
+
+
+class Smtp(BaseModel):
+    host: str = "localhost"
+    port: int = 25
+    cc: list[str] = []
+    user: str | None = None
+
+
+@dramatiq.actor(queue_name="linger")
+def cli_mail(to: str, smtp: Smtp = Smtp(host="mail.example.com", cc=["a@x"], user="me"), *, sizes: list[int] | None = None) -> None:  # noqa: B008
+    """Send an email."""
+
+
+@dramatiq.actor(queue_name="linger")
+def cli_more(x: int, y: int = 2, **more: int) -> None:
+    """Take more."""
 
 
 def read(*words: str) -> dict[str, object]:
@@ -72,6 +91,48 @@ def test_words_are_read_as_their_parameters_are_declared() -> None:
     order = Form.of("order").fields
     given = read_arguments(order, ["--items", '[{"name": "pen"}]', "--to.street", "Main Street", "--to.floor", "2"])
     assert given == {"items": [{"name": "pen"}], "to": {"street": "Main Street", "floor": 2}}
+
+
+def test_a_field_of_a_group_leaves_the_others_their_defaults() -> None:
+    fields = Form.of("cli_mail").fields
+    smtp = {"host": "mail.example.com", "port": 25, "cc": ["a@x"], "user": "me"}
+    assert read_arguments(fields, ["--to", "x"]) == {"to": "x"}
+    assert read_arguments(fields, ["--to", "x", "--smtp.port", "2525"]) == {"to": "x", "smtp": {**smtp, "port": 2525}}
+    assert read_arguments(fields, ["--smtp.user=", "--smtp.cc= b ", "--smtp.port=1"]) == {
+        "smtp": {**smtp, "cc": [" b "], "user": None, "port": 1}
+    }
+    assert dict(rows(fields))["--smtp JSON"] == f"[default: {json.dumps(smtp)}]"
+    with pytest.raises(UpError, match=r"--smtp: Give it as a whole or field by field, not both\."):
+        read_arguments(fields, ["--smtp", '{"host": "a"}', "--smtp.port", "7"])
+
+
+@pytest.mark.parametrize(
+    ("words", "items"),
+    [([" a "], [" a "]), (["x\ny"], ["x\ny"]), (["", "b", ""], ["", "b", ""]), (['["a"]'], ['["a"]']), ([""], None)],
+)
+def test_an_item_of_a_list_is_taken_as_it_is_written(words: list[str], items: list[str] | None) -> None:
+    assert read(*(f"--guests={word}" for word in words)) == ({} if items is None else {"guests": items})
+
+
+def test_numbers_of_a_list_are_numbers() -> None:
+    assert read_arguments(Form.of("cli_mail").fields, ["--sizes", "1", "--sizes=two"]) == {"sizes": [1, "two"]}
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("add", "--args", "[1,2,3]", "--y", "5"), "args: At most 2 positional arguments, not 3."),
+        (("add", "--kwargs", '{"z":7,"x":1}', "--y", "5"), "z: No such parameter"),
+        (("add", "--args", "[1,2]", "--x", "9"), "--x: given twice, also in --args or --kwargs."),
+    ],
+)
+def test_an_argument_given_in_two_ways_is_refused(terminal: Terminal, words: tuple[str, ...], told: str) -> None:
+    assert told in terminal.run("submit", *words, code=1)
+
+
+def test_a_parameter_is_not_given_among_further_ones_as_well() -> None:
+    with pytest.raises(InvalidArguments, match=r"x: Given twice, by itself and in more\."):
+        call_of(arguments_of("cli_more"), ["--x", "1", "--more", '{"x": 9}'], None, None)
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,7 @@ from src.operations.people.roles import Role
 from src.sql.clock import clock, now
 from src.sql.database import Database, read, write
 from src.web.forms.batch_sheet import Sheet, UnreadableSheet
+from tests.actors.web import Delivery
 from tests.harness.jobs import StillClock, message
 from tests.harness.site import Site, Visit, in_words
 
@@ -113,6 +114,14 @@ def test_a_thousand_rows_with_seven_bad_ones_are_looked_through_submitted_once_a
     assert "Cancel remaining jobs" in visit.get(page).text
     press(visit, page, "cancel")
     assert [row["callboard_state"] for row in table(visit, page)].count("cancelled") == 5
+
+
+def test_columns_of_a_group_leave_its_other_fields_the_default() -> None:
+    def ship(to: Delivery = Delivery(street="Main", floor=3)) -> None: ...  # noqa: B008
+
+    _, rows = Sheet(Signature(ship, "ship")).read(b'to,to.floor\n,7\n"{""street"": ""Low""}",\n"{""street"": ""Low""}",7\n')
+    assert [row.kwargs for row in rows[:2]] == [{"to": {"street": "Main", "floor": 7}}, {"to": {"street": "Low", "floor": 0}}]
+    assert rows[2].problems == [("to", "Give it as a whole or field by field, not both.")]
 
 
 def test_all_rows_are_submitted_or_none(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
