@@ -7,6 +7,7 @@ import json
 import re
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import dramatiq
 import pytest
@@ -107,6 +108,38 @@ def test_a_repeated_request_is_not_judged_by_the_present_clock_or_disk(site: Sit
     assert [program.post(*request, Idempotency_Key="new").status_code for request, _ in requests] == [422, 422]
     other = {"kwargs": {"target": str(tmp_path / "other.csv")}}
     assert program.post(by_path[0], other, Idempotency_Key="path").status_code == 409
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("jobs/bulk", [{"actor": "add", "args": [1, 2]}]),
+        ("schedules/nightly/run-now", None),
+        ("schedules/nightly/backfill", {"since": "2030-01-01T00:00:00Z"}),
+        ("jobs/many", {"verb": "retry", "q": "state:dead", "count": 0}),
+    ],
+)
+def test_a_promise_that_a_request_does_not_keep_is_refused(site: Site, path: str, body: Any) -> None:
+    program = site.program()
+    answer = program.post(f"/api/v1/{path}", body, Idempotency_Key="k")
+    assert answer.status_code == 422
+    assert answer.get_json()["detail"].startswith("Idempotency-Key: This request does not take the header. ")
+    assert "its idempotency_key" in answer.get_json()["detail"]
+    answer = program.post(f"/api/v1/{path}", body, If_Match='"old"')
+    assert (answer.status_code, answer.get_json()["errors"][0]["field"]) == (422, "If-Match")
+    answer = program.post(f"/api/v1/{path}?delay=10m", body)
+    assert answer.get_json()["detail"] == "delay: There is no such query parameter. There are none here."
+
+
+def test_an_empty_header_promises_nothing_and_is_refused(site: Site) -> None:
+    program = site.program()
+    id = program.submit("add", 1, 2, delay="1h")
+    assert program.post("/api/v1/jobs", {"actor": "add", "args": [1, 2]}, Idempotency_Key="").status_code == 422
+    edited = program.client.patch(f"/api/v1/jobs/{id}", json={"priority": 9}, headers={**program.headers, "If-Match": " "})
+    assert (edited.status_code, "leave the header out" in edited.text) == (422, True)
+    cancelled = program.post(f"/api/v1/jobs/{id}/cancel", If_Match='"old"')
+    assert (cancelled.status_code, program.get(f"/api/v1/jobs/{id}").get_json()["state"]) == (422, "scheduled")
+    assert program.post("/api/v1/jobs?priority=9", {"actor": "add", "args": [1, 2]}).status_code == 422
 
 
 def test_one_client_may_use_up_its_own_budget_and_no_other(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

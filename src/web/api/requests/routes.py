@@ -71,6 +71,11 @@ class Header(NamedTuple):
 
 JSON = "application/json"
 KEY = Header("Idempotency-Key", "a repeated key returns the same job or workflow", "^[!-~]*$", 200)
+#: headers that promise something, each with the requests that keep it
+_PROMISES = {
+    KEY.name: "This request does not take the header. A job and a workflow do; in a list of jobs, give each its idempotency_key.",
+    "If-Match": "This request does not take the header. An edit of a job or schedule does, and the deletion of a schedule.",
+}
 #: the response headers of a submission
 SUBMITTED = ("Location", "Idempotency-Replayed")
 
@@ -179,6 +184,8 @@ class Routes:
             called = view if body is None else _with_body(view, body)
             if method == "GET":
                 called = _with_query(called, list(get_type_hints(declared["query"])) if "query" in declared else [])
+            else:
+                called = _with_headers(_with_query(called, []), [header.name for header in declared.get("headers", ())])
             blueprint.add_url_rule(rule, view_func=called, methods=[method])
             if words:
                 del types[_VARIABLE.findall(rule)[-1]]
@@ -210,6 +217,21 @@ def _with_query(view: View, known: list[str]) -> View:
             if name not in known:
                 problem = storable(no_such("query parameter", name, known))
                 raise InvalidArguments(f"{storable(name)}: {problem}", errors={storable(name): problem})
+        return view(**named)
+
+    return called
+
+
+def _with_headers(view: View, known: list[str]) -> View:
+    """The view that refuses a header it does not read: the client relies on what it promises."""
+
+    @wraps(view)
+    def called(**named: Any) -> Response:
+        for name, promised in _PROMISES.items():
+            value = request.headers.get(name)
+            if value is not None and (name not in known or not value.strip()):
+                problem = "This is empty: give a value, or leave the header out." if name in known else promised
+                raise InvalidArguments(f"{name}: {problem}", errors={name: problem})
         return view(**named)
 
     return called
