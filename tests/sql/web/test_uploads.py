@@ -241,12 +241,22 @@ def test_a_program_may_send_files_as_parts_beside_the_json(site: Site) -> None:
         ({"photo": part(), "fotos": part()}, "fotos"),
         ({"photo": [part(), part()]}, "photo"),
         ({"papers": part()}, "photo"),
+        ({"photo": part(), "priority": "9"}, "priority"),
+        ({"photo": part(), "body": ['{"priority": 8}', '{"priority": 9}']}, "body"),
+        ({"photo": part(), "body": '{"kwargs": {"photo": "file_1"}}'}, "photo"),
     ):
         answer = brought(program, path=address, **parts)
         assert (answer.status_code, [each["field"] for each in answer.get_json()["errors"]]) == (422, [field])
     assert brought(program, path=address, body="{", photo=part()).status_code == 400
     assert brought(program).status_code == 415
-    assert brought(program, nothing=part()).status_code == 422
+    for parts, field in (
+        ({"nothing": part()}, "file"),
+        ({"file": [part(), part(b"another")]}, "file"),
+        ({"file": part(), "photo": part()}, "photo"),
+        ({"file": part(), "name": "b.png"}, "name"),
+    ):
+        answer = brought(program, **parts)
+        assert (answer.status_code, [each["field"] for each in answer.get_json()["errors"]]) == (422, [field])
 
 
 def test_too_large_uploads_are_refused_with_the_parameter_and_leave_no_file(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import request
 
 from ....actor_schema.signature import Signature
+from ....actor_schema.validation_messages import invalid
 from ....broker.publish.group_commit import submit_now
 from ....operations.format.request_values import read
 from ....operations.jobs import actor_catalogue
@@ -29,10 +30,12 @@ def call_actor(name: str) -> Answer[ReceiptDocument]:
     actor = actor_catalogue.submittable(name)
     signature, files = Signature.of(actor), {}
     if request.mimetype == "multipart/form-data":
-        document, files = loads(request.form.get("body") or "{}"), uploads.by_parameter(signature)
+        document, files = loads(uploads.body_text()), uploads.by_parameter(signature)
     else:
         document = read_json()
     body = read(CallBody, document)
+    if twice := files.keys() & body.kwargs.keys():
+        raise invalid(dict.fromkeys(twice, "Given twice, as a part and in body."))
     args, kwargs = signature.arrange({**body.kwargs, **files})
     wanted = body.request_for(name, args, kwargs, key=request.headers.get("Idempotency-Key"))
     return accepted(submit_now(job_request.check(wanted, by=visitor(), source="api")))

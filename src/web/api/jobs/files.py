@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from flask import Response, request
+from flask import Response
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from ....jobs.core.errors import InvalidArguments, UnknownJob
+from ....jobs.core.errors import UnknownJob
 from ....jobs.read import queries
 from ....operations.people.roles import Role
 from ....sql import database
@@ -41,9 +41,7 @@ class FileDocument(TypedDict):
 def bring_file() -> Answer[FileDocument]:
     """Upload a file for later jobs, and return the reference that they take as an argument."""
     require_multipart()
-    upload = request.files.get("file")
-    if upload is None or not upload.filename:
-        raise InvalidArguments("Send one part named file, with a file name.", errors={"file": "Required."})
+    upload = uploads.only_file()
     document: Any = {**uploads.keep(upload).reference, "sha256": uploads.sha256(upload)}
     return answer(document, 201)
 

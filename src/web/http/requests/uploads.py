@@ -15,6 +15,7 @@ from flask import Flask, Response, current_app, request, send_file
 from werkzeug.datastructures import FileStorage, MultiDict
 
 from ....actor_schema.signature import Signature
+from ....actor_schema.validation_messages import invalid
 from ....jobs import Upload
 from ....jobs.core.errors import InvalidArguments, UnknownActor
 from ....jobs.files import uploads
@@ -88,6 +89,27 @@ def sha256(file: FileStorage) -> str:
     return hashlib.file_digest(file.stream, "sha256").hexdigest()  # type: ignore[arg-type]
 
 
+def body_text() -> str:
+    """The JSON in the part `body` of a form with files. Raises InvalidArguments for another text part, which no argument would get."""
+    for part, texts in request.form.lists():
+        if part != "body":
+            raise invalid({part: "Not a file: put it in the JSON of the part body, e.g. under kwargs."})
+        if len(texts) > 1:
+            raise invalid({part: "Give one part body."})
+    return request.form.get("body") or "{}"
+
+
+def only_file() -> FileStorage:
+    """The file of a request for one, in the part `file`. Raises InvalidArguments."""
+    upload = request.files.get("file")
+    if upload is None or not upload.filename:
+        raise InvalidArguments("Send one part named file, with a file name.", errors={"file": "Required."})
+    parts = [part for part, _ in [*request.files.items(multi=True), *request.form.items(multi=True)]]
+    if parts != ["file"]:
+        raise invalid({next((part for part in parts if part != "file"), "file"): "One request stores one file, in one part named file."})
+    return upload
+
+
 def by_parameter(signature: Signature) -> dict[str, Any]:
     """The uploaded files by parameter. Raises InvalidArguments for a part that is not a file parameter, TooLarge."""
     values: dict[str, Any] = {}
@@ -95,12 +117,12 @@ def by_parameter(signature: Signature) -> dict[str, Any]:
     for part, file in request.files.items(multi=True):
         if part not in signature.files:
             known = ", ".join(sorted(signature.files)) or "none"
-            raise InvalidArguments(f"{part}: no file parameter", errors={part: f"Not a file parameter. File parameters: {known}."})
+            raise invalid({part: f"Not a file parameter. File parameters: {known}."})
         reference = keep(file).reference
         if part in several:
             values.setdefault(part, []).append(reference)
         elif part in values:
-            raise InvalidArguments(f"{part}: one file", errors={part: "Give one file."})
+            raise invalid({part: "Give one file."})
         else:
             values[part] = reference
     return values
