@@ -51,7 +51,9 @@ class Signature(Parameters):
     def __init__(self, function: Callable[..., Any], name: str) -> None:
         super().__init__(function, name)
         self.title, self.help = _documentation(function, name)
-        self._types = {each: type_hints.accepted(hint) for each, hint in type_hints.hints(function, self.parameters).items()}
+        hints = type_hints.hints(function, self.parameters)
+        self._types = type_hints.all_accepted(hints, of=name)
+        self._may_miss = {each for each in (self._rest, self._extra) if each and not type_hints.requires(hints[each])}
         self.secrets = frozenset(each for each, accepted in self._types.items() if type_hints.is_secret(accepted))
         self._marked = frozenset(each for each in self.secrets if type_hints.is_marked_secret(self._types[each]))
         self.files = frozenset(each for each, accepted in self._types.items() if type_hints.has_file(accepted))
@@ -188,7 +190,7 @@ class Signature(Parameters):
         fields: dict[str, Any] = {}
         for number, (name, accepted) in enumerate(self._types.items()):
             # Numbered fields with aliases: a parameter may be called `copy`, `schema` or `_x`, a model's field may not.
-            optional = name in (self._rest, self._extra) or self.parameters[name].default is not inspect.Parameter.empty
+            optional = name in self._may_miss or self.parameters[name].default is not inspect.Parameter.empty
             named: dict[str, Any] = {"alias": name, "validation_alias": name, "serialization_alias": name}
             fields[f"p{number}"] = (accepted, Field(default_factory=lambda: None, **named) if optional else Field(**named))
         return create_model("Arguments", __config__=_CONFIG, **fields)

@@ -40,11 +40,18 @@ def hints(function: Callable[..., Any], parameters: Mapping[str, inspect.Paramet
         if hint is _UNRESOLVED:
             hint = Any
         if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
-            hint = GenericAlias(list, (hint,))
+            hint = _unpacked(hint) or GenericAlias(list, (hint,))
         elif parameter.kind is inspect.Parameter.VAR_KEYWORD:
-            hint = GenericAlias(dict, (str, hint))
+            hint = _unpacked(hint) or GenericAlias(dict, (str, hint))
         found[name] = hint
     return found
+
+
+def _unpacked(hint: Any) -> Any:
+    """The type of all arguments of `**options: Unpack[Options]` or `*pair: *tuple[int, str]`; None for another hint, which is that of each."""
+    if get_origin(hint) is typing.Unpack:
+        return get_args(hint)[0]
+    return GenericAlias(tuple, get_args(hint)) if getattr(hint, "__unpacked__", False) else None
 
 
 def _resolved(function: Callable[..., Any], parameter: inspect.Parameter) -> Any:
@@ -67,6 +74,28 @@ def _warn_of_unresolved(function: Callable[..., Any], parameter: inspect.Paramet
             hint=parameter.annotation,
             cure="it accepts any JSON: import its names outside `if TYPE_CHECKING`, or correct it",
         )
+
+
+def requires(hint: Any) -> bool:
+    """True if a type that was unpacked needs at least one argument."""
+    if get_origin(hint) is tuple:
+        return not any(each is ... for each in get_args(hint))
+    return bool(getattr(hint, "__required_keys__", ()))
+
+
+def all_accepted(hints: Mapping[str, Any], *, of: str) -> dict[str, Any]:
+    """Return the type to accept for each parameter; log a hint that nothing reads, so that its values are not checked."""
+    found = {name: accepted(hint) for name, hint in hints.items()}
+    for name, hint in hints.items():
+        if found[name] is Any and hint is not Any:
+            log.warning(
+                "hint_unreadable",
+                actor=of,
+                parameter=name,
+                hint=str(hint),
+                cure="it accepts any JSON: give it a type that JSON can carry",
+            )
+    return found
 
 
 def accepted(hint: Any) -> Any:

@@ -67,7 +67,7 @@ def test_what_fits_no_code_stays_held(inline: Inline, database: Database, kwargs
 
 def test_an_argument_judged_by_the_disk_is_not_judged_again_by_a_retry(inline: Inline, database: Database, tmp_path: Path) -> None:
     target = tmp_path / "export.csv"
-    id = export_then_fail.send(str(target)).message_id
+    id = export_then_fail.send_with_options(args=(str(target),)).message_id
 
     assert inline.run(id).state is State.RETRYING
     with database.write() as session:

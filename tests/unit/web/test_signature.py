@@ -7,13 +7,14 @@ import json
 from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Required, Unpack
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import AfterValidator, BaseModel, Field, SecretStr
 from structlog.testing import capture_logs
+from typing_extensions import TypedDict
 
 from src.actor_schema.signature import Signature
 from src.actor_schema.type_hints import misdeclared
@@ -80,6 +81,58 @@ def test_arguments_keep_the_layout_of_their_caller() -> None:
     assert signature.check([1], {}) == ([1], {})
     assert signature.check([1, 2, 3, 4], {"c": 5, "d": 6}) == ([1, 2, 3, 4], {"c": 5, "d": 6})
     assert signature.check([], {"b": 1, "a": "7"}) == ([], {"b": 1, "a": 7})
+
+
+class Options(TypedDict, total=False):
+    timeout: int
+    day: date
+
+
+class Identity(TypedDict):
+    user: Required[str]
+
+
+class Plain: ...
+
+
+def test_unpacked_options_are_checked_by_name() -> None:
+    def act(x: int = 0, **options: Unpack[Options]) -> None: ...
+
+    signature = _of(act)
+    stored = signature.check([], {"timeout": "5", "day": "2030-01-01"})
+    assert stored == ([], {"timeout": 5, "day": "2030-01-01"})
+    assert signature.coerce(*stored) == ([], {"timeout": 5, "day": date(2030, 1, 1)})
+    assert signature.check([1], {}) == ([1], {})
+    assert _problems(act, timeout="abc") == {"options": "timeout: Enter a whole number."}
+    assert _problems(act, nope=1) == {"options": "nope: No such parameter."}
+
+    def sign_in(**identity: Unpack[Identity]) -> None: ...
+
+    assert _problems(sign_in) == {"identity": "Required."}
+    assert _of(sign_in).check([], {"user": "ada"}) == ([], {"user": "ada"})
+
+
+def test_unpacked_positions_are_checked_one_by_one() -> None:
+    def act(*pair: Unpack[tuple[int, date]]) -> None: ...  # noqa: UP044
+    def starred(*pair: *tuple[int, date]) -> None: ...
+    def many(*numbers: *tuple[int, ...]) -> None: ...
+
+    for each in (act, starred):
+        stored = _of(each).check(["1", "2030-01-01"], {})
+        assert stored == ([1, "2030-01-01"], {})
+        assert _of(each).coerce(*stored) == ([1, date(2030, 1, 1)], {})
+        assert _problems(each, "one", "2030-01-01") == {"pair": "Item 1: Enter a whole number."}
+        assert list(_problems(each, 1)) == ["pair"]
+        assert _problems(each) == {"pair": "Required."}
+    assert _of(many).check([], {}) == ([], {})
+
+
+def test_a_hint_that_nothing_can_check_is_logged() -> None:
+    def act(x: Plain, y: Any, z: object = None, *rest: Plain) -> None: ...
+
+    with capture_logs() as logs:
+        _of(act)
+    assert [(each["event"], each["parameter"]) for each in logs] == [("hint_unreadable", "x"), ("hint_unreadable", "rest")]
 
 
 def test_each_wrong_field_is_named_with_its_cure() -> None:
