@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from src.operations.people import sessions, users
 from src.operations.people.models import ApiToken, BrowserSession, FailedSignIn, SignInLink, User
@@ -136,6 +137,20 @@ def test_signing_out_ends_the_session_also_for_a_copied_cookie(site: Site) -> No
     assert browser.fill_in("/", action="/sign-out").status_code == 303
     assert browser.get("/").status_code == 303
     assert thief.get("/").status_code == 303
+
+
+def test_a_form_filled_in_while_the_session_ended_leads_back_to_its_page(site: Site) -> None:
+    browser = site.browser()
+    page, typed = "/actors/add?like=1", browser.hidden("/actors/add")
+    with write() as session:
+        session.execute(delete(BrowserSession))
+
+    for referrer, back in ((f"http://localhost{page}", page), ("http://evil.example/actors/add", None)):
+        answer = browser.client.post("/actors/add", data={**typed, "x": "1", "y": "2"}, headers={"Referer": referrer})
+        assert (answer.status_code, parse_qs(urlsplit(answer.location).query)) == (303, {} if back is None else {"next": [back]})
+
+    told = in_words(browser.get(answer.location).text)
+    assert "Your session has ended, and nothing was sent. Sign in and try again." in told
 
 
 def test_a_disabled_user_is_out_at_once(site: Site) -> None:

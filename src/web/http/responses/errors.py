@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import difflib
 import errno
+from urllib.parse import urlsplit
 
-from flask import Flask, current_app, g, redirect, render_template, request, url_for
+from flask import Flask, current_app, flash, g, redirect, render_template, request, url_for
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import DataError, SQLAlchemyError
 from werkzeug.exceptions import (
@@ -182,8 +183,14 @@ def _for_program() -> bool:
 
 
 def _to_sign_in() -> Response:
-    back = request.script_root + request.full_path.rstrip("?")
-    address = url_for("auth.sign_in", next=back if request.method == "GET" and not _by_htmx() else None)
+    back = None
+    if request.method == "POST":
+        page = urlsplit(request.referrer or "")
+        back = page._replace(scheme="", netloc="", fragment="").geturl() if page.netloc == request.host else None
+        flash("Your session has ended, and nothing was sent. Sign in and try again.", "error")
+    elif not _by_htmx():
+        back = request.script_root + request.full_path.rstrip("?")
+    address = url_for("auth.sign_in", next=back or None)
     if _by_htmx():
         return Response(status=204, headers={"HX-Redirect": address})
     return redirect(address, 303)
