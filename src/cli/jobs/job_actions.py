@@ -80,7 +80,7 @@ def edit(*, id: str, arguments: Sequence[str], data: Path | None, **asked: Any) 
     from ...actor_schema.signature import Signature
     from ...jobs import JobsError
     from ...jobs.control import edits
-    from ...operations.arguments.fields import fields_of
+    from ...operations.arguments.fields import changing
     from ...operations.format import request_values
     from ...operations.jobs import actor_catalogue
     from ...operations.jobs.requests import job_request
@@ -92,7 +92,7 @@ def edit(*, id: str, arguments: Sequence[str], data: Path | None, **asked: Any) 
             found = find(session, id)
             if arguments:
                 signature = Signature.of(actor_catalogue.find(found.actor or ""))
-                values = read_arguments(fields_of(signature), arguments)
+                values = read_arguments(changing(signature, found.args, found.kwargs), arguments)
                 args, kwargs = signature.arrange({**signature.by_name(found.args, found.kwargs), **values})
                 asked |= {"args": args, "kwargs": kwargs}
             change = job_request.check_edit(found, request_values.read(EditBody, asked).change())

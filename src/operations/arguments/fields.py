@@ -44,6 +44,12 @@ def filled(signature: Signature, args: Sequence[Any], kwargs: Mapping[str, Any])
     return fields
 
 
+def changing(signature: Signature, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[Field]:
+    """The fields of a command that changes stored arguments: what is not given of a group stays as it is stored."""
+    known = {name: value for name, value in signature.by_name(args, kwargs).items() if name not in signature.secrets}
+    return [_defaulting(each, known[each.name]) if each.name in known else each for each in fields_of(signature)]
+
+
 def _hiding(each: Field) -> Field:
     """Mark the fields of a parameter that may hold its secret: submitted values are never sent back."""
     blank = None if each.blank is None else _hiding(each.blank)

@@ -21,6 +21,7 @@ from src.cli.shared.actor_arguments import arguments_of, call_of, read_arguments
 from src.jobs.core.errors import InvalidArguments
 from src.jobs.core.models import Job
 from src.jobs.core.states import State
+from src.operations.arguments.fields import changing
 from src.up.errors import UpError
 from src.web.forms.job_form import Form
 from tests.harness import ROOT
@@ -104,6 +105,14 @@ def test_a_field_of_a_group_leaves_the_others_their_defaults() -> None:
     assert dict(rows(fields))["--smtp JSON"] == f"[default: {json.dumps(smtp)}]"
     with pytest.raises(UpError, match=r"--smtp: Give it as a whole or field by field, not both\."):
         read_arguments(fields, ["--smtp", '{"host": "a"}', "--smtp.port", "7"])
+
+
+def test_a_change_of_a_field_of_a_group_leaves_the_others_as_they_are_stored() -> None:
+    signature = arguments_of("cli_mail").signature
+    stored = {"host": "away", "port": 7, "cc": [], "user": "you"}
+    fields = changing(signature, ["x"], {"smtp": stored, "sizes": [1]})
+    assert read_arguments(fields, ["--smtp.port", "8"]) == {"smtp": {**stored, "port": 8}}
+    assert read_arguments(fields, ["--sizes="]) == {"sizes": None}
 
 
 @pytest.mark.parametrize(
