@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from enum import Flag
 from typing import Any
 
 from pydantic.json_schema import GenerateJsonSchema
@@ -38,6 +39,19 @@ class Schemas(GenerateJsonSchema):
         """Return the schema of a datetime."""
         found = super().datetime_schema(schema)
         return found | {"format": NAIVE} if schema.get("tz_constraint") == "naive" else found
+
+    def enum_schema(self, schema: Any) -> dict[str, Any]:
+        """Return the schema of an enumeration; a flag is any sum of its members."""
+        found = super().enum_schema(schema)
+        if not issubclass(schema["cls"], Flag):
+            return found
+        members = ", ".join(f"{each.value} {each.name}" for each in schema["members"])
+        described = f"{found.get('description', '')} The sum of: {members}.".strip()
+        return {name: value for name, value in found.items() if name != "enum"} | {
+            "type": "integer",
+            "minimum": 0,
+            "description": described,
+        }
 
     def _within(self, describe: Callable[[Any], dict[str, Any]], schema: Any) -> dict[str, Any]:
         self._depth += 1

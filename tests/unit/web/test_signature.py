@@ -20,6 +20,8 @@ from src.actor_schema.signature import Signature
 from src.actor_schema.type_hints import misdeclared
 from src.importing import complete_imports
 from src.jobs.core.errors import InvalidArguments
+from src.operations.arguments.field import Kind
+from src.operations.arguments.fields import fields_of
 
 #: a pattern that no reader understands at once
 ORDER = r"^[A-Z]-\d+$"
@@ -93,6 +95,23 @@ class Identity(TypedDict):
 
 
 class Plain: ...
+
+
+class Days(enum.Flag):
+    MONDAY = 1
+    TUESDAY = 2
+
+
+def test_a_flag_is_the_sum_of_its_members_in_schema_form_and_check() -> None:
+    def act(days: Days, more: Days | None = Days.MONDAY | Days.TUESDAY) -> None: ...
+
+    signature = _of(act)
+    assert signature.json_schema()["$defs"]["Days"] == {
+        "title": "Days", "type": "integer", "minimum": 0, "description": "The sum of: 1 MONDAY, 2 TUESDAY.",
+    }  # fmt: skip
+    assert [(each.kind, each.text) for each in fields_of(signature)] == [(Kind.NUMBER, ""), (Kind.NUMBER, "3")]
+    stored = signature.check([], {"days": 3})
+    assert (stored, signature.coerce(*stored)) == (([], {"days": 3}), ([], {"days": Days.MONDAY | Days.TUESDAY}))
 
 
 def test_unpacked_options_are_checked_by_name() -> None:
