@@ -121,7 +121,9 @@ class RetentionSettings(BaseSettings):
     keep_succeeded: setting_checks.Days = Field(14, gt=0, description="days to keep succeeded jobs and their results")
     keep_cancelled: setting_checks.Days = Field(30, gt=0, description="days to keep cancelled and expired jobs")
     keep_dead: setting_checks.Days = Field(180, gt=0, description="days to keep dead jobs")
-    keep_ticks: setting_checks.Days = Field(60, gt=0, description="days to keep ticks and changes of schedules; the newest 100 of each schedule stay")
+    keep_ticks: setting_checks.Days = Field(
+        60, gt=0, description="days to keep ticks and changes of schedules; the newest 100 of each schedule stay"
+    )
     keep_mails: setting_checks.Days = Field(30, gt=0, description="days to keep delivered mail; undelivered mail is kept twice as long")
     keep_reports: setting_checks.Days = Field(400, gt=0, description="days to keep reports in the archive")
     keep_audit: setting_checks.Days = Field(400, gt=0, description="days to keep audit entries")
