@@ -101,7 +101,7 @@ def test_five_hundred_equal_failures_are_one_look_and_one_mail(database: Databas
     assert mail_failures()["told"] == 0
 
 
-@pytest.mark.parametrize(("minutes", "said"), [("1", "1 minute"), ("0.5", "30 seconds"), ("1440", "24 h 0 min")])
+@pytest.mark.parametrize(("minutes", "said"), [("1", "1 minute"), ("0.5", "30 seconds"), ("1440", "1 d")])
 def test_a_mail_says_how_long_it_stays_the_only_one(
     database: Database, time: StillClock, monkeypatch: pytest.MonkeyPatch, minutes: str, said: str
 ) -> None:
