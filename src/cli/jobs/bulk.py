@@ -47,7 +47,9 @@ def bulk(*, verb: str, query: str, yes: bool, count: int | None, dry_run: bool, 
         if not yes and count is None:
             _confirm(verb, found.total)
         with sending(), database.write() as session:
-            receipt = bulk_request.start(session, found.verb, asked, up_to=found.up_to, count=found.total, by=operator(), source="command")
+            receipt = bulk_request.start(
+                session, found.verb, asked, up_to=found.up_to, asked_at=found.asked_at, count=found.total, by=operator(), source="command"
+            )
     except QueryError as error:
         raise UpError(f"{error}\n{error.pointer}") from None
     except JobsError as error:

@@ -95,7 +95,7 @@ def progress(session: Session, order: Order) -> Progress:
     kept = options.get(_PROGRESS)
     if kept is not None:
         return Progress(**kept)
-    return Progress(total=matching(search.count(session, order.parsed(), up_to=order.up_to), order.verb))
+    return Progress(total=matching(search.count(session, order.parsed(), up_to=order.up_to, present=order.asked_at), order.verb))
 
 
 def _keep(session: Session, order: Order, progress: Progress) -> None:
@@ -111,7 +111,7 @@ def act(session: Session, order: Order, so_far: Progress) -> Progress | None:
 
     Jobs that have changed since the request, or that cannot be changed, are skipped.
     """
-    place, states = Place(session), TAKES[order.verb]
+    place, states = Place(session, order.asked_at), TAKES[order.verb]
     chosen = select(Job.seq, Job.id).where(Job.seq <= order.up_to, Job.state.in_(states), *order.parsed().conditions(place))
     # A job retried by this very action that has died again must not be retried twice.
     chosen = chosen.where(or_(Job.finished_at.is_(None), Job.finished_at <= order.asked_at))

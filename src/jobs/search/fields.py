@@ -14,7 +14,6 @@ from sqlalchemy import BigInteger, ColumnElement, and_, case, literal, or_, sele
 from sqlalchemy.orm import aliased
 
 from ...settings import get_settings
-from ...sql.clock import now
 from ...sql.columns import to_microseconds
 from ..core.fingerprints import LENGTH
 from ..core.models import Attempt, Job, UniquePeriod, Worker
@@ -90,18 +89,18 @@ def _of_state(value: str, place: Place) -> ColumnElement[bool]:
     return and_(NOT_SUCCEEDED, chosen) if place.is_sqlite and State.SUCCEEDED not in states else chosen
 
 
-def _of_flag(value: str, _: Place) -> ColumnElement[bool]:
+def _of_flag(value: str, place: Place) -> ColumnElement[bool]:
     running = and_(NOT_SUCCEEDED, Job.state == State.RUNNING)
     if value == "stalled":
         settings = get_settings()
-        late = now() - timedelta(seconds=2 * settings.heartbeat_interval)
+        late = place.present - timedelta(seconds=2 * settings.heartbeat_interval)
         lively = select(Worker.id).where(Worker.heartbeat_at >= late)
-        long_ago = now() - timedelta(seconds=settings.stalled_after)
+        long_ago = place.present - timedelta(seconds=settings.stalled_after)
         return and_(running, or_(Job.started_at < long_ago, Job.worker_id.is_(None), Job.worker_id.not_in(lively)))
     if value == "cancelling":
         return and_(running, Job.cancel_requested)
     if value == "overdue":
-        return and_(NOT_SUCCEEDED, Job.state.in_([State.SCHEDULED, State.RETRYING]), Job.due_at < now())
+        return and_(NOT_SUCCEEDED, Job.state.in_([State.SCHEDULED, State.RETRYING]), Job.due_at < place.present)
     if value == "retried":
         return Job.attempt > 1
     raise ValueError("it is one of: stalled, cancelling, overdue, retried")
@@ -157,10 +156,13 @@ def _of_duration(value: str, place: Place) -> ColumnElement[bool]:
     def between(started: Any, ended: Any) -> Any:
         return microseconds(ended, is_sqlite=place.is_sqlite) - microseconds(started, is_sqlite=place.is_sqlite)
 
-    present = literal(to_microseconds(now()), BigInteger)
+    present = literal(to_microseconds(place.present), BigInteger)
     newest = select(between(Attempt.started_at, Attempt.finished_at)).where(Attempt.job_seq == Job.seq, Attempt.number == Job.attempt)
     ran = case(
-        (Job.state == State.RUNNING, present - microseconds(Job.started_at, is_sqlite=place.is_sqlite)),
+        (
+            and_(Job.state == State.RUNNING, Job.started_at <= place.present),
+            present - microseconds(Job.started_at, is_sqlite=place.is_sqlite),
+        ),
         (and_(Job.state.in_(OF_ATTEMPTS), Job.started_at.is_not(None)), between(Job.started_at, Job.finished_at)),
         # One index lookup, for few of the searched jobs.
         (Job.attempt > 0, newest.correlate(Job).scalar_subquery()),
@@ -186,7 +188,7 @@ def _numbered(column: Any) -> Making:
 
 
 def _at(column: Any) -> Making:
-    return lambda value, _: and_(column.is_not(None), instants(value).condition(column))
+    return lambda value, place: and_(column.is_not(None), instants(value, place.present).condition(column))
 
 
 for _field in (

@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import func, select
@@ -104,9 +105,9 @@ def tally_of(found: Found) -> Tally:
     return Tally({state: counted[state] for state in State}, set(State) if is_whole else set())
 
 
-def count(session: Session, query: Query, *, up_to: int | None = None) -> dict[State, int]:
+def count(session: Session, query: Query, *, up_to: int | None = None, present: datetime | None = None) -> dict[State, int]:
     """Count the jobs that match a query exactly, by state, without a budget; `up_to`: highest job number included."""
-    statement = select(Job.state, func.count()).where(*query.conditions(Place(session))).group_by(Job.state)
+    statement = select(Job.state, func.count()).where(*query.conditions(Place(session, present))).group_by(Job.state)
     if up_to is not None:
         statement = statement.where(Job.seq <= up_to)
     return {State(state): number for state, number in session.execute(statement, texts.between())}

@@ -45,12 +45,12 @@ class Query:
 
     def lowest(self, place: Place) -> int:
         """Return the lowest seq that can match, from conditions on the time of submission."""
-        since = [span.low for span in self._created() if span.low is not None]
+        since = [span.low for span in self._created(place) if span.low is not None]
         return 0 if not since else _seq_at(place, max(since) - SKEW)[0]
 
     def highest(self, place: Place) -> int | None:
         """Return the highest seq that can match."""
-        until = [span.high for span in self._created() if span.high is not None]
+        until = [span.high for span in self._created(place) if span.high is not None]
         return None if not until else _seq_at(place, min(until) + SKEW)[1]
 
     @property
@@ -86,8 +86,9 @@ class Query:
         text = f"jobs {said}" if said else "all jobs"
         return f"{text}{',' if said else ''} except {denied}" if denied else text
 
-    def _created(self) -> list[Span[datetime]]:
-        return [instants(term.values[0]) for term in self.terms if term.name == "created" and not term.is_not and len(term.values) == 1]
+    def _created(self, place: Place) -> list[Span[datetime]]:
+        terms = [term for term in self.terms if term.name == "created" and not term.is_not and len(term.values) == 1]
+        return [instants(term.values[0], place.present) for term in terms]
 
     def _condition(self, term: Term, place: Place) -> ColumnElement[bool]:
         parts = []

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
@@ -16,6 +17,7 @@ from sqlalchemy import BigInteger, ColumnElement, Text, and_, bindparam, column,
 from sqlalchemy.orm import Session
 
 from ...hooks import Hook
+from ...sql.clock import now
 from ...sql.statements import is_sqlite
 from ..core.guards import guarded
 from ..core.models import Job
@@ -71,11 +73,15 @@ def _unknown(actor: str | None) -> str:
 
 
 class Place:
-    """Context of a query: a session, whose store it is, and the texts of the newest jobs, which are not written yet."""
+    """Context of a query: a session, whose store it is, and the texts of the newest jobs, which are not written yet.
 
-    def __init__(self, session: Session) -> None:
+    `present`: the instant from which `yesterday` or `10m` count.
+    """
+
+    def __init__(self, session: Session, present: datetime | None = None) -> None:
         self.session = session
         self.is_sqlite = is_sqlite(session)
+        self.present = present or now()
 
     @cached_property
     def tail(self) -> dict[int, str]:

@@ -13,7 +13,6 @@ from sqlalchemy import BigInteger, ColumnElement, and_, cast, func, true, type_c
 
 from ...formats.quantities import LONGEST, parse_units, spell_units
 from ...settings import get_settings
-from ...sql.clock import now
 
 T = TypeVar("T")
 
@@ -76,12 +75,15 @@ def duration(text: str) -> timedelta:
     return timedelta(seconds=seconds)
 
 
-def instants(text: str) -> Span[datetime]:
-    """Parse `2026-11-01` (that day), `2026-11-01..2026-11-03`, `>2026-11-01T10:00`, `2h` (the last two hours), `<1d` (longer than a day ago)."""
+def instants(text: str, present: datetime) -> Span[datetime]:
+    """Parse `2026-11-01` (that day), `2026-11-01..2026-11-03`, `>2026-11-01T10:00`, `2h` (the last two hours), `<1d` (longer than a day ago).
+
+    Relative ones count from `present`.
+    """
     compared = _COMPARED.fullmatch(text)
     if compared:
         sign, limit = compared.groups()
-        begin, end = _instant(limit)
+        begin, end = _instant(limit, present)
         # "later than a day" means after its end
         is_day, with_it = end > begin, "=" in sign
         if sign.startswith(">"):
@@ -91,10 +93,10 @@ def instants(text: str) -> Span[datetime]:
         low, _, high = text.partition("..")
         if not low and not high:
             raise ValueError("give at least one end of the range")
-        first, _ = _instant(low) if low else (None, None)
-        begin_of_last, last = _instant(high) if high else (None, None)
+        first, _ = _instant(low, present) if low else (None, None)
+        begin_of_last, last = _instant(high, present) if high else (None, None)
         return Span(first, last, has_high=begin_of_last == last)
-    begin, end = _instant(text)
+    begin, end = _instant(text, present)
     if parse_units(text) is not None:
         return Span(low=begin)
     return Span(begin, end, has_high=end == begin)
@@ -128,15 +130,15 @@ def _in_words(text: str, signs: dict[str, str], say: Callable[[str], str], betwe
     return f"{signs['>=' if low else '<=']} {say(low or high)}" if dots else say(text)
 
 
-def _instant(text: str) -> tuple[datetime, datetime]:
+def _instant(text: str, present: datetime) -> tuple[datetime, datetime]:
     """Parse an instant or a day; return its begin and end, in the zone of the pages unless it names its own."""
     zone = ZoneInfo(get_settings().timezone)
     try:
         if parse_units(text) is not None:
-            moment = now() - duration(text)
+            moment = present - duration(text)
             return moment, moment
         if text in ("today", "yesterday"):
-            day = now().astimezone(zone).date() - timedelta(days=int(text == "yesterday"))
+            day = present.astimezone(zone).date() - timedelta(days=int(text == "yesterday"))
             return _day(day, zone)
         if re.fullmatch(r"\d{4}-\d\d-\d\d", text):
             return _day(date.fromisoformat(text), zone)

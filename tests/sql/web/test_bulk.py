@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from sqlalchemy import func, insert, select, update
@@ -16,21 +17,30 @@ from src.jobs.attempts.current_job import RunningJob, current_job
 from src.jobs.control import bulk
 from src.jobs.control.bulk import AT_ONCE, Verb
 from src.jobs.core.errors import CancelRequested, NotAllowed
-from src.jobs.core.models import Job
+from src.jobs.core.models import Job, Worker
 from src.jobs.options.job_options import JobOptions
 from src.jobs.search import extent
 from src.jobs.submit import defaults, reruns
 from src.jobs.submit.defaults import Defaults
 from src.jobs.submit.submission import new_id, submit
 from src.operations.people.roles import Role
-from src.sql.clock import now
+from src.settings import get_settings
+from src.sql.clock import clock, now
 from src.sql.database import Database, read, write
+from tests.harness.jobs import StillClock
 from tests.harness.site import Site, in_words
 
 pytestmark = pytest.mark.both_stores
 
 
-def fill(number: int, *, state: State = State.DEAD, actor: str = "add") -> None:
+@pytest.fixture
+def time(monkeypatch: pytest.MonkeyPatch) -> StillClock:
+    still = StillClock()
+    monkeypatch.setattr(clock, "now", still.now)
+    return still
+
+
+def fill(number: int, *, state: State = State.DEAD, actor: str = "add", **values: Any) -> None:
     """So many jobs, straight into the table."""
     common: dict[str, Any] = {
         "actor": actor,
@@ -43,7 +53,7 @@ def fill(number: int, *, state: State = State.DEAD, actor: str = "add") -> None:
     }
     moment = {"created_at": now(), "finished_at": now() if state.is_final else None}
     rows = [
-        {"id": new_id(), "attempt": 1, "failures": 1, "crashes": 0, "cancel_requested": False, "priority": 5, **common, **moment}
+        {"id": new_id(), "attempt": 1, "failures": 1, "crashes": 0, "cancel_requested": False, "priority": 5, **common, **moment, **values}
         for _ in range(number)
     ]
     with write() as session:
@@ -248,6 +258,71 @@ def test_a_bulk_rerun_leaves_alone_the_jobs_for_which_one_of_their_unique_key_st
 
     assert counts() == {State.DEAD: 3, State.QUEUED: 1}
     assert lines("job.re-run") == 1
+
+
+def test_a_day_is_the_one_of_the_order_though_its_batches_run_after_midnight(site: Site, time: StillClock) -> None:
+    time.instant = datetime(2030, 5, 5, 23, 59, 50, tzinfo=UTC)
+    fill(2, state=State.RETRYING, created_at=time.instant - timedelta(days=1))
+    fill(3, state=State.RETRYING)
+    visit = site.browser(Role.OPERATOR)
+    assert "Cancel 2 jobs?" in in_words(visit.get("/jobs/many?verb=cancel&q=created:yesterday+actor:add").text)
+    visit.fill_in("/jobs/many?verb=cancel&q=created:yesterday+actor:add", action="/jobs/many")
+    time.forward(20)
+
+    assert carry_out()["done"] == 2
+    assert counts() == {State.CANCELLED: 2, State.RETRYING: 3}
+
+
+def test_a_day_is_the_one_of_the_page_that_was_confirmed(site: Site, time: StillClock) -> None:
+    time.instant = datetime(2030, 5, 5, 23, 59, 50, tzinfo=UTC)
+    fill(2, state=State.RETRYING, created_at=time.instant - timedelta(days=1))
+    fill(3, state=State.RETRYING)
+    visit = site.browser(Role.OPERATOR)
+    form = visit.hidden("/jobs/many?verb=cancel&q=created:yesterday+actor:add", action="/jobs/many")
+    time.forward(20)
+    visit.client.post("/jobs/many", data=form)
+
+    assert carry_out()["done"] == 2
+    assert counts() == {State.CANCELLED: 2, State.RETRYING: 3}
+    assert visit.client.post("/jobs/many", data={**form, "asked_at": "yesterday"}).status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("query", "state", "since"),
+    [
+        ("created:10m", State.RETRYING, {"created_at": 595}),
+        ("created:<1h", State.SCHEDULED, {"created_at": 3595}),
+        ("is:overdue", State.RETRYING, {"due_at": -5}),
+        ("is:stalled", State.RUNNING, {"started_at": 0, "worker_id": 1}),
+        ("duration:>1m", State.RUNNING, {"started_at": 55}),
+        ("duration:<5m", State.RUNNING, {"started_at": -5}),
+    ],
+)
+def test_words_of_time_mean_the_instant_of_the_order(site: Site, time: StillClock, query: str, state: State, since: dict[str, int]) -> None:
+    """Two jobs match for long; ten seconds later three more would match, or match no longer."""
+    with write() as session:
+        lease = {"name": "h:1", "host": "h", "pid": 1, "version": "1", "threads": 1, "queues": [], "actors": [], "frontier": {}, "busy": 1}
+        heard = now() - timedelta(seconds=2 * get_settings().heartbeat_interval - 5)
+        session.execute(insert(Worker).values(id=1, started_at=heard, heartbeat_at=heard, expires_at=now() + timedelta(days=1), **lease))
+    matching: dict[str, dict[str, Any]] = {
+        "created:10m": {},
+        "created:<1h": {"created_at": now() - timedelta(hours=2)},
+        "is:overdue": {"due_at": now() - timedelta(hours=1)},
+        "is:stalled": {"started_at": now(), "worker_id": None},
+        "duration:>1m": {"started_at": now() - timedelta(hours=1)},
+        "duration:<5m": {"started_at": now()},
+    }
+    fill(2, state=state, **matching[query])
+    values: dict[str, Any] = {name: now() - timedelta(seconds=ago) if name.endswith("_at") else ago for name, ago in since.items()}
+    fill(3, state=state, **values)
+    seen = 5 if query == "created:10m" else 2
+    program = site.program(Role.OPERATOR)
+    asked = {"verb": "cancel", "q": f"{query} actor:add"}
+    assert program.get(f"/api/v1/jobs/many?{urlencode(asked)}").get_json()["count"] == seen
+    assert program.post("/api/v1/jobs/many", {**asked, "count": seen}).status_code == 202
+    time.forward(10)
+
+    assert carry_out()["done"] == seen
 
 
 def test_an_undecodable_message_cannot_run_again(database: Database) -> None:

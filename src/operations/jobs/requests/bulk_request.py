@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal
 
 from sqlalchemy.orm import Session
@@ -29,13 +30,14 @@ class CountDiffers(JobsError):
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Jobs of a bulk action: counts by state of the affected (`taken`) and other jobs; none is newer than `up_to`."""
+    """Jobs of a bulk action at an instant: counts by state of the affected (`taken`) and other jobs; none is newer than `up_to`."""
 
     verb: Verb
     query: Query
     taken: dict[State, int]
     others: dict[State, int]
     up_to: int
+    asked_at: datetime
 
     @property
     def total(self) -> int:
@@ -62,10 +64,11 @@ def within(verb: Verb, query: Query) -> Query:
 
 def select(session: Session, verb: Verb, query: Query) -> Selection:
     """Count the jobs that the verb would act on now."""
-    up_to = bulk.newest(session)
-    counts = search.count(session, query, up_to=up_to)
+    up_to, present = bulk.newest(session), now()
+    counts = search.count(session, query, up_to=up_to, present=present)
     taken = {state: number for state, number in counts.items() if state in bulk.TAKES[verb]}
-    return Selection(verb, query, taken, {state: number for state, number in counts.items() if state not in taken}, up_to)
+    others = {state: number for state, number in counts.items() if state not in taken}
+    return Selection(verb, query, taken, others, up_to, present)
 
 
 def check_count(found: Selection, count: int, *, one: str = "job matches", many: str = "jobs match") -> None:
@@ -76,11 +79,19 @@ def check_count(found: Selection, count: int, *, one: str = "job matches", many:
 
 
 def start(
-    session: Session, verb: Verb, query: Query, *, up_to: int, count: int, by: Caller, source: Literal["form", "api", "command"]
+    session: Session,
+    verb: Verb,
+    query: Query,
+    *,
+    up_to: int,
+    asked_at: datetime,
+    count: int,
+    by: Caller,
+    source: Literal["form", "api", "command"],
 ) -> Receipt:
-    """Submit the job that carries out the action, in the session's transaction."""
+    """Submit the job that carries out the action, in the session's transaction; `asked_at`: the instant of the count that was confirmed."""
     arguments: dict[str, Any] = {
-        "verb": verb.value, "query": query.text, "up_to": up_to, "asked_at": write_instant(now()), "by": by.name, "by_key": by.key, "role": by.role.value,
+        "verb": verb.value, "query": query.text, "up_to": up_to, "asked_at": write_instant(asked_at), "by": by.name, "by_key": by.key, "role": by.role.value,
     }  # fmt: skip
     if source != "form":  # workers of the previous release know only pages and reject this argument
         arguments["via"] = source

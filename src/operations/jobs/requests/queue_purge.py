@@ -42,4 +42,7 @@ def purge(session: Session, queue: str, *, count: int | None, by: Caller, source
     audit.about("queue", queue, count=found.total)
     if not found.total:
         return None, 0
-    return bulk_request.start(session, Verb.CANCEL, found.query, up_to=found.up_to, count=found.total, by=by, source=source), found.total
+    receipt = bulk_request.start(
+        session, Verb.CANCEL, found.query, up_to=found.up_to, asked_at=found.asked_at, count=found.total, by=by, source=source
+    )
+    return receipt, found.total

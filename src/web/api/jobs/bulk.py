@@ -82,5 +82,7 @@ def act_on_many(body: BulkBody) -> Answer[ReceiptDocument]:
         found = bulk_request.select(session, verb, query)
     bulk_request.check_count(found, body.count)
     with database.write() as session:
-        receipt = bulk_request.start(session, verb, query, up_to=found.up_to, count=found.total, by=visitor(), source="api")
+        receipt = bulk_request.start(
+            session, verb, query, up_to=found.up_to, asked_at=found.asked_at, count=found.total, by=visitor(), source="api"
+        )
     return accepted(receipt)
