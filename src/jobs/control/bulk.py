@@ -7,8 +7,9 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
 from ... import audit
@@ -18,7 +19,8 @@ from ..core.guards import guarded
 from ..core.models import Job
 from ..core.states import State
 from ..read.queries import NOT_SUCCEEDED
-from ..search import Query, parse, texts
+from ..search import Query, parse
+from ..search.extent import Extent
 from ..search.texts import Place
 from ..submit import reruns
 from . import actions, reach
@@ -65,11 +67,6 @@ class Order:
         return parse(self.query)
 
 
-def newest(session: Session) -> int:
-    """Return the newest job's number."""
-    return int(session.execute(select(func.max(Job.seq))).scalar() or 0)
-
-
 def matching(counts: Mapping[State, int], verb: Verb) -> int:
     """Return how many of the jobs in these states the verb applies to."""
     return sum(number for state, number in counts.items() if state in TAKES[verb])
@@ -112,14 +109,16 @@ def act(session: Session, order: Order, so_far: Progress) -> Progress | None:
     Jobs that have changed since the request, or that cannot be changed, are skipped.
     """
     place, states = Place(session, order.asked_at), TAKES[order.verb]
-    chosen = select(Job.seq, Job.id).where(Job.seq <= order.up_to, Job.state.in_(states), *order.parsed().conditions(place))
     # A job retried by this very action that has died again must not be retried twice.
-    chosen = chosen.where(or_(Job.finished_at.is_(None), Job.finished_at <= order.asked_at))
+    fits: list[Any] = [Job.state.in_(states), or_(Job.finished_at.is_(None), Job.finished_at <= order.asked_at)]
     if State.SUCCEEDED not in states:
-        chosen = chosen.where(NOT_SUCCEEDED)
-    if so_far.reached is not None:
-        chosen = chosen.where(Job.seq < so_far.reached)
-    rows = session.execute(chosen.order_by(Job.seq.desc()).limit(AT_ONCE), texts.between()).all()
+        fits.append(NOT_SUCCEEDED)
+    chosen = select(Job.seq, Job.id).where(*fits, *order.parsed().conditions(place)).order_by(Job.seq.desc())
+    rows: list[Any] = []
+    for low, high, values in Extent.below(place, order.up_to + 1 if so_far.reached is None else so_far.reached).to_the_end(*fits):
+        rows += session.execute(chosen.where(Job.seq >= low, Job.seq < high).limit(AT_ONCE - len(rows)), values)
+        if len(rows) == AT_ONCE:
+            break
     if not rows:
         return None
     done = 0

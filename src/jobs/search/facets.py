@@ -13,7 +13,6 @@ from sqlalchemy.orm import Session
 
 from ..core.models import Job
 from ..core.states import Source
-from . import texts
 from .extent import FIRST, Extent
 from .query import Query
 from .texts import Place
@@ -44,9 +43,9 @@ def facets(session: Session, query: Query, *, budget_s: float = BUDGET_S) -> Fac
     place = Place(session)
     conditions, extent = query.conditions(place), Extent.of(place, query).again(FIRST)
     rows: list[Any] = []
-    for low, high in extent.stretches(budget_s):
+    for low, high, values in extent.stretches(budget_s):
         statement = select(Job.actor, Job.queue, Job.source, Job.error).where(Job.seq >= low, Job.seq < high, *conditions)
-        found = session.execute(statement.order_by(Job.seq.desc()).limit(SAMPLE - len(rows)), texts.between(low, high))
+        found = session.execute(statement.order_by(Job.seq.desc()).limit(SAMPLE - len(rows)), values)
         rows += found
         if len(rows) >= SAMPLE:
             break

@@ -62,15 +62,6 @@ def states_of(values: Sequence[str]) -> list[State]:
     return list(dict.fromkeys(found))
 
 
-def of_argument(name: str, value: str, place: Place) -> ColumnElement[bool]:
-    """Condition: an argument, or a field within one, has this name and value."""
-    quoted = json.dumps(value, ensure_ascii=False)
-    written = [quoted, value] if re.fullmatch(r"-?\d+(\.\d+)?([eE][-+]?\d+)?|true|false|null", value) else [quoted]
-    start = f"{json.dumps(name.rpartition('.')[2], ensure_ascii=False)}:"
-    needle = quoted[1:-1] if len(quoted) >= texts.SHORTEST + 2 else start
-    return texts.contains(needle, place, exactly=[f"{start}{each}{end}" for each in written for end in ",}"])
-
-
 def of_text(value: str, place: Place) -> ColumnElement[bool]:
     """Condition: the job matches plain words, in the prefix of its id, its actor's name or its arguments."""
     if len(value) < texts.SHORTEST:

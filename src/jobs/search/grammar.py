@@ -42,6 +42,7 @@ class Term:
     start: int
     end: int
     text: str  # as typed
+    quoted: frozenset[str] = frozenset()  # values, or parts of them, that stood in quotation marks
 
     def error(self, message: str, query: str) -> QueryError:
         """Return an error that points at this term."""
@@ -88,18 +89,21 @@ def _term(text: str, start: int) -> Term:
     named = _NAME.match(text, start)
     if named is None:
         is_not = text[start] == "-" and len(text) > start + 1 and not text[start + 1].isspace()
-        values, end = _values(text, start + is_not, lists=False)
+        values, _, end = _values(text, start + is_not, lists=False)
         return Term("", tuple(values), is_not, start, end, text[start:end])
     minus, name = named.groups()
-    values, end = _values(text, named.end(), lists=True)
+    values, quoted, end = _values(text, named.end(), lists=True)
     if not any(values):
         raise QueryError(f"Say what {name} is to be, e.g. {named.group()}VALUE, without a space behind the colon.", text, start, end)
-    return Term(name, tuple(value for value in values if value), minus == "-", start, end, text[start:end])
+    return Term(name, tuple(value for value in values if value), minus == "-", start, end, text[start:end], quoted)
 
 
-def _values(text: str, position: int, *, lists: bool) -> tuple[list[str], int]:
-    """Parse the values up to the next space, and return them with its position; commas separate them where lists are allowed."""
-    values, opened = [""], None
+def _values(text: str, position: int, *, lists: bool) -> tuple[list[str], frozenset[str], int]:
+    """Parse the values up to the next space; return them, those with quotation marks, and its position.
+
+    Commas separate them where lists are allowed.
+    """
+    values, opened, quoted = [""], None, set()
     while position < len(text):
         character = text[position]
         if opened is not None:
@@ -112,6 +116,7 @@ def _values(text: str, position: int, *, lists: bool) -> tuple[list[str], int]:
                 values[-1] += character
         elif character == '"':
             opened = position
+            quoted.add(len(values) - 1)
         elif character.isspace():
             break
         elif character == "," and lists:
@@ -121,4 +126,4 @@ def _values(text: str, position: int, *, lists: bool) -> tuple[list[str], int]:
         position += 1
     if opened is not None:
         raise QueryError("This quotation mark is not closed.", text, opened, len(text))
-    return values, position
+    return values, frozenset(values[each] for each in quoted), position

@@ -21,8 +21,7 @@ from ..core.models import Job
 from ..core.states import State
 from ..read import queries
 from ..read.queries import NOT_SUCCEEDED
-from . import texts
-from .extent import FIRST, Extent
+from .extent import FIRST, Extent, newest
 from .query import Query
 from .texts import Place
 
@@ -67,9 +66,9 @@ def find(session: Session, query: Query, *, after: int | None = None, limit: int
     place = Place(session)
     conditions, extent = query.conditions(place), Extent.of(place, query, after)
     jobs: list[Job] = []
-    for low, high in extent.stretches(budget_s):
+    for low, high, values in extent.stretches(budget_s):
         statement = select(Job).where(Job.seq >= low, Job.seq < high, *conditions).order_by(Job.seq.desc()).limit(limit + 1 - len(jobs))
-        jobs += session.execute(statement, texts.between(low, high)).scalars()
+        jobs += session.execute(statement, values).scalars()
         if len(jobs) > limit:
             return Found(jobs[:limit], jobs[limit - 1].seq)
     return Found(jobs, None) if extent.is_through else Found(jobs, extent.reached, extent.reached)
@@ -90,9 +89,7 @@ def tally(session: Session, query: Query, *, budget_s: float = TALLY_S) -> Tally
         found = Tally(dict.fromkeys(State, 0))
         # Jobs that have not succeeded are few, and their index is ordered by state.
         others = [state for state in State if state is not State.SUCCEEDED]
-        _tally_some(
-            session, found, others, [NOT_SUCCEEDED, *conditions], extent.again(FIRST if query.reads_texts else 10 * FIRST), budget_s * 0.6
-        )
+        _tally_some(session, found, others, conditions, extent.again(FIRST if query.reads_texts else 10 * FIRST), budget_s * 0.6)
         budget_s *= 0.4
     _tally_some(session, found, [State.SUCCEEDED], conditions, extent.again(FIRST), budget_s)
     return found
@@ -107,10 +104,12 @@ def tally_of(found: Found) -> Tally:
 
 def count(session: Session, query: Query, *, up_to: int | None = None, present: datetime | None = None) -> dict[State, int]:
     """Count the jobs that match a query exactly, by state, without a budget; `up_to`: highest job number included."""
-    statement = select(Job.state, func.count()).where(*query.conditions(Place(session, present))).group_by(Job.state)
-    if up_to is not None:
-        statement = statement.where(Job.seq <= up_to)
-    return {State(state): number for state, number in session.execute(statement, texts.between())}
+    place, counted = Place(session, present), Counter[State]()
+    statement = select(Job.state, func.count()).where(*query.conditions(place)).group_by(Job.state)
+    for low, high, values in Extent.below(place, 1 + (newest(session) if up_to is None else up_to)).to_the_end():
+        for state, number in session.execute(statement.where(Job.seq >= low, Job.seq < high), values):
+            counted[State(state)] += number
+    return dict(counted)
 
 
 def tally_of_states(session: Session, states: Collection[State] = queries.BUT_SUCCEEDED) -> Tally:
@@ -121,10 +120,11 @@ def tally_of_states(session: Session, states: Collection[State] = queries.BUT_SU
 
 
 def _tally_some(session: Session, found: Tally, group: Sequence[State], conditions: list[Any], extent: Extent, budget_s: float) -> None:
-    for low, high in extent.stretches(budget_s):
-        inner = select(Job.state).where(Job.seq >= low, Job.seq < high, Job.state.in_(group), *conditions).limit(MOST + 1).subquery()
+    is_one: list[Any] = [Job.state.in_(group), *([] if State.SUCCEEDED in group else [NOT_SUCCEEDED])]
+    for low, high, values in extent.stretches(budget_s, *is_one):
+        inner = select(Job.state).where(Job.seq >= low, Job.seq < high, *is_one, *conditions).limit(MOST + 1).subquery()
         counted = select(inner.c.state, func.count()).group_by(inner.c.state)
-        for state, number in session.execute(counted, texts.between(low, high)):
+        for state, number in session.execute(counted, values):
             found.states[State(state)] += number
         if sum(found.states[state] for state in group) > MOST:
             for state in group:

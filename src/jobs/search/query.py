@@ -7,11 +7,12 @@ from datetime import datetime, timedelta
 from difflib import get_close_matches
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, not_, or_, select
+from sqlalchemy import ColumnElement, and_, func, not_, or_, select
 
 from ..core.models import Job
 from ..core.states import State
-from .fields import FAILED, FIELDS, of_argument, of_text, states_of
+from . import arguments, texts
+from .fields import FAILED, FIELDS, of_text, states_of
 from .grammar import Term, on_one_line, quote, split
 from .texts import Place
 from .values import Span, instants
@@ -33,7 +34,9 @@ class Query:
 
     def conditions(self, place: Place, *, without: str | None = None) -> list[ColumnElement[bool]]:
         """Return the terms as SQL; `without`: except those of this name. Raises QueryError for a value that does not fit its field."""
-        return [self._condition(term, place) for term in self.terms if without is None or term.name != without]
+        asked = [(term, self._condition(term, place)) for term in self.terms if without is None or term.name != without]
+        place.others = [condition for term, condition in asked if not term.name.startswith(ARGUMENT)]
+        return [condition for _, condition in asked]
 
     def states(self) -> list[State]:
         """Return the states that the `state:` terms allow; empty: all."""
@@ -91,18 +94,26 @@ class Query:
         return [instants(term.values[0], place.present) for term in terms]
 
     def _condition(self, term: Term, place: Place) -> ColumnElement[bool]:
-        parts = []
+        parts: list[ColumnElement[bool]] = []
         for value in term.values:
             try:
                 if not term.name:
                     parts.append(of_text(value, place))
                 elif term.name.startswith(ARGUMENT):
-                    parts.append(of_argument(term.name.removeprefix(ARGUMENT), value, place))
+                    arguments.refuse_comparison(term, value)
                 else:
                     parts.append(FIELDS[term.name].make(value, place))
             except ValueError as error:
                 raise term.error(_complaint(term, value, str(error)), self.text) from None
-        return not_(func.coalesce(or_(*parts), False)) if term.is_not else or_(*parts)
+        if term.name.startswith(ARGUMENT):
+            return arguments.condition(term, term.name.removeprefix(ARGUMENT), place)
+        if not term.is_not:
+            return or_(*parts)
+        lacks = not_(func.coalesce(or_(*parts), False))
+        if term.name:
+            return lacks
+        new = [seq for seq, text in place.tail.items() if texts.is_whole(text)]
+        return and_(lacks, or_(texts.known_as_a_whole(place), Job.seq.in_(new)))
 
 
 def parse(text: str, place: Place | None = None) -> Query:

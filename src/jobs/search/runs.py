@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session, aliased
 
 from ..core.models import Attempt, Job, Worker
@@ -60,14 +60,14 @@ def version_of(session: Session, job: Job) -> str | None:
 
 
 def _extent(session: Session, after: int | None) -> Extent:
-    newest = int(session.execute(select(func.max(Job.seq))).scalar() or 0) + 1
-    top = newest if after is None else min(after, newest)
+    end = extent.newest(session) + 1
+    top = end if after is None else min(after, end)
     return Extent(1, top, extent.FIRST, top)
 
 
 def _search(session: Session, job: Job, searched: Extent, *conditions: Any, limit: int) -> Iterator[list[Job]]:
     """Yield the matching jobs of the same actor, range by range from the newest back; at least one range."""
-    for low, high in searched.stretches(BUDGET_S):
+    for low, high, _ in searched.stretches(BUDGET_S):
         within = Job.seq >= low, Job.seq < high
         statement = select(Job).where(Job.actor == job.actor, Job.seq != job.seq, *within, *conditions)
         yield list(session.execute(statement.order_by(Job.seq.desc()).limit(limit)).scalars())

@@ -8,12 +8,30 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Text, and_, bindparam, column, delete, func, insert, literal_column, or_, select, table
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    ColumnElement,
+    Select,
+    Text,
+    and_,
+    bindparam,
+    column,
+    delete,
+    exists,
+    func,
+    insert,
+    literal,
+    literal_column,
+    or_,
+    select,
+    table,
+)
 from sqlalchemy.orm import Session
 
 from ...hooks import Hook
@@ -27,6 +45,8 @@ from .values import escaped
 SHORTEST = 3
 #: characters of a text that are stored
 LONGEST = 4_000
+#: end of a text that is cut, which the index finds
+CUT = "qzxqzxq"
 #: newest jobs that are searched although their text is not written yet
 TAIL = 1_000
 #: how many jobs before the newest written one are checked for late commits
@@ -37,9 +57,15 @@ MOST_TRIGRAMS = 5
 _LONG_NUMBER = re.compile(r"[0-9]{5,}")
 #: texts per transaction: few enough not to block others
 AT_ONCE = 500
+#: alternatives that are written out; a list is slower
+MOST_IN_LINE = 20
+#: rows that a stretch of a search reads in order to decide
+AT_MOST = 1_000
 
 #: (actor, args, kwargs) -> the arguments by name, secrets masked; None: the actor is unknown here
 Reading = Callable[[str | None, Any, Any], Mapping[str, Any] | None]
+#: (actor, args, kwargs) -> whether a term holds
+Holding = Callable[[str | None, Any, Any], bool]
 
 _TEXTS = {
     store: table("job_texts", column(key, BigInteger), column("text", Text)) for store, key in (("sqlite", "rowid"), ("postgresql", "seq"))
@@ -64,7 +90,13 @@ def text_of(actor: str | None, args: Any, kwargs: Any) -> str:
     with guarded("arguments_not_searchable", actor=actor):
         known = arguments_of(actor, args, kwargs)
         arguments = "" if known is None else json.dumps(known, ensure_ascii=False, separators=(",", ":"))
-    return (_unknown(actor) + arguments).lower().replace("\x00", "").encode("utf-8", "ignore").decode()[:LONGEST]
+    text = (_unknown(actor) + arguments).lower().replace("\x00", "").encode("utf-8", "ignore").decode()
+    return text if len(text) < LONGEST else text[: LONGEST - len(CUT)] + CUT
+
+
+def is_whole(text: str) -> bool:
+    """True for a text that is not cut and holds the arguments."""
+    return len(text) < LONGEST and not text.endswith("\n")
 
 
 def _unknown(actor: str | None) -> str:
@@ -82,6 +114,9 @@ class Place:
         self.session = session
         self.is_sqlite = is_sqlite(session)
         self.present = present or now()
+        self.others: list[ColumnElement[bool]] = []  # conditions of the query that need no decision
+        self.decides_many = False  # too many jobs to decide them at once
+        self._decided: list[tuple[ColumnElement[bool], Holding]] = []
 
     @cached_property
     def tail(self) -> dict[int, str]:
@@ -89,16 +124,79 @@ class Place:
         statement = select(Job.seq, Job.actor, Job.args, Job.kwargs).where(Job.seq > newest(self.session))
         return {seq: text_of(*called) for seq, *called in self.session.execute(statement.order_by(Job.seq.desc()).limit(TAIL))}
 
+    def mentions(self, text: Any, parts: Sequence[str]) -> ColumnElement[bool]:
+        """Condition: a text contains one of these; as one list if they are many: SQLite limits the depth of an expression."""
+        if len(parts) <= MOST_IN_LINE:
+            return or_(*(_position(text, each, self.is_sqlite) > 0 for each in parts))
+        if self.is_sqlite:
+            listed = func.json_each(literal(json.dumps(parts), Text)).table_valued(column("value", Text))
+        else:
+            listed = func.unnest(literal(parts, ARRAY(Text))).table_valued(column("value", Text)).render_derived()
+        return exists().where(_position(text, listed.c.value, self.is_sqlite) > 0)
 
-def contains(needle: str, place: Place, *, exactly: Sequence[str] = ()) -> ColumnElement[bool]:
-    """Condition: the text of a job contains this; `exactly`: and one of these, which the index need not find."""
-    texts, key = _of(place.session)
-    small, wanted = needle.lower(), [each.lower() for each in exactly]
+    def decide(self, suspects: ColumnElement[bool], are_few: bool, holds: Holding) -> ColumnElement[bool]:
+        """Condition: one of these jobs for whose row `holds` is true; `decided` finds them for each searched range."""
+        name = f"decided_{len(self._decided)}"
+        self.decides_many |= not are_few
+        self._decided.append((suspects, holds))
+        if self.is_sqlite:
+            numbers = func.json_each(bindparam(name, type_=Text)).table_valued(column("value", BigInteger))
+            return Job.seq.in_(select(numbers.c.value))
+        return Job.seq.in_(select(func.unnest(bindparam(name, type_=ARRAY(BigInteger)))))
+
+    def decided(self, low: int, high: int, *also: ColumnElement[bool]) -> tuple[int, dict[str, Any]]:
+        """Decide what needs rows, for jobs that fit all the rest and `also`; return the parameters of statements for this range.
+
+        Its low end comes first: it is raised so far that no more than AT_MOST rows are read.
+        """
+        values: dict[str, Any] = {}
+        for number, (suspects, holds) in enumerate(self._decided):
+            rows = select(Job.seq, Job.actor, Job.args, Job.kwargs).where(Job.seq >= low, Job.seq < high, suspects, *self.others, *also)
+            read = self.session.execute(rows.order_by(Job.seq.desc()).limit(AT_MOST), between(low, high)).all()
+            if len(read) == AT_MOST:
+                low = read[-1].seq
+            found = [seq for seq, *called in read if holds(*called)]
+            values[f"decided_{number}"] = json.dumps(found) if self.is_sqlite else found
+        return low, values | between(low, high)
+
+
+def contains(needle: str, place: Place) -> ColumnElement[bool]:
+    """Condition: the text of a job contains this."""
+    small = needle.lower()
+    found = Job.seq.in_(written(small, place))
+    new = [seq for seq, text in place.tail.items() if small in text]
+    return or_(found, Job.seq.in_(new)) if new else found
+
+
+def written(needle: str, place: Place, *also: ColumnElement[bool]) -> Select[tuple[int]]:
+    """Return the jobs whose written text contains this, in lower case, and fits `also`."""
+    text, key = columns(place.session)
     # Limited to the searched range: a word that is in every text must not be collected a million times.
-    one_of = (or_(*(_position(texts.c.text, each, place.is_sqlite) > 0 for each in wanted)),) if wanted else ()
-    written = Job.seq.in_(select(key).where(_has(texts.c.text, small, is_sqlite=place.is_sqlite), *one_of, *within(key)))
-    new = [seq for seq, text in place.tail.items() if small in text and (not wanted or any(each in text for each in wanted))]
-    return or_(written, Job.seq.in_(new)) if new else written
+    return select(key).where(_has(text, needle, is_sqlite=place.is_sqlite), *also, *within(key))
+
+
+def few(needles: Iterable[str], place: Place) -> list[int] | None:
+    """Return the jobs whose written texts contain one of these, in lower case; None: more than AT_MOST, or it may take long to count them.
+
+    SQLite's index may read every text to find a few whose trigrams are frequent.
+    """
+    if place.is_sqlite:
+        return None
+    text, key = columns(place.session)
+    found: set[int] = set()
+    for needle in needles:
+        found |= {*place.session.execute(select(key).where(_has(text, needle, is_sqlite=False)).limit(AT_MOST + 1)).scalars()}
+        if len(found) > AT_MOST:
+            return None
+    return list(found)
+
+
+def known_as_a_whole(place: Place, *also: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Condition: the text of a job is written, neither cut nor without its arguments, and fits `also`."""
+    text, key = columns(place.session)
+    is_whole = and_(func.length(text) < LONGEST, func.substr(text, func.length(text), 1) != "\n", *also)
+    # No EXISTS: PostgreSQL, which expects few such texts, would compare all jobs with all texts.
+    return func.coalesce(select(is_whole).where(key == Job.seq).scalar_subquery(), False)
 
 
 def within(seq: Any) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
@@ -158,6 +256,12 @@ def forget(session: Session, seqs: Collection[int]) -> None:
     session.execute(delete(texts).where(key.in_(seqs)))
 
 
+def columns(session: Session) -> tuple[Any, Any]:
+    """Return the column of the texts, and that of their jobs' numbers."""
+    texts, key = _of(session)
+    return texts.c.text, key
+
+
 def _of(session: Session) -> tuple[Any, Any]:
     texts = _TEXTS["sqlite" if is_sqlite(session) else "postgresql"]
     return texts, next(iter(texts.c))
@@ -180,7 +284,7 @@ def _has(text: Any, needle: str, *, is_sqlite: bool) -> ColumnElement[bool]:
     return and_(text.like(_seen(f"%{rough}%")), text.like(f"%{escaped(needle)}%", escape="\\"))
 
 
-def _position(text: Any, needle: str, is_sqlite: bool) -> Any:
+def _position(text: Any, needle: Any, is_sqlite: bool) -> Any:
     return func.instr(text, needle) if is_sqlite else func.strpos(text, needle)
 
 

@@ -19,7 +19,7 @@ from src.jobs.control.bulk import AT_ONCE, Verb
 from src.jobs.core.errors import CancelRequested, NotAllowed
 from src.jobs.core.models import Job, Worker
 from src.jobs.options.job_options import JobOptions
-from src.jobs.search import extent
+from src.jobs.search import extent, texts
 from src.jobs.submit import defaults, reruns
 from src.jobs.submit.defaults import Defaults
 from src.jobs.submit.submission import new_id, submit
@@ -323,6 +323,25 @@ def test_words_of_time_mean_the_instant_of_the_order(site: Site, time: StillCloc
     time.forward(10)
 
     assert carry_out()["done"] == seen
+
+
+@pytest.mark.parametrize(("query", "swapped"), [("arg.x.id:5", False), ("-arg.y.id:5", False), ("-arg.x.id:5", True)])
+def test_an_argument_is_that_of_the_query_and_no_other(site: Site, monkeypatch: pytest.MonkeyPatch, query: str, *, swapped: bool) -> None:
+    monkeypatch.setattr(texts, "AT_MOST", 20)
+    five, seven = {"id": 5}, {"id": 7}
+    matching, others = ([seven, five], [five, seven]) if swapped else ([five, seven], [seven, five])
+    for _ in range(3):
+        fill(25, args=matching)
+        fill(25, args=others)
+    with write() as session:
+        texts.write_new(session)
+    path = f"/jobs/many?verb=retry&q={query}+actor:add"
+    site.browser(Role.OPERATOR).fill_in(path, action="/jobs/many")
+
+    assert carry_out()["done"] == 75
+    with read() as session:
+        retried = session.execute(select(Job.args).where(Job.actor == "add", Job.state == State.QUEUED)).scalars().all()
+    assert retried == [matching] * 75
 
 
 def test_an_undecodable_message_cannot_run_again(database: Database) -> None:

@@ -17,6 +17,7 @@ from ....jobs.control.reach import STOPS
 from ....jobs.core.errors import JobsError
 from ....jobs.core.states import State
 from ....jobs.search import Query, parse
+from ....jobs.search.extent import newest
 from ....jobs.search.grammar import quote
 from ....sql.clock import now
 from ...format.instants import write_instant
@@ -64,7 +65,7 @@ def within(verb: Verb, query: Query) -> Query:
 
 def select(session: Session, verb: Verb, query: Query) -> Selection:
     """Count the jobs that the verb would act on now."""
-    up_to, present = bulk.newest(session), now()
+    up_to, present = newest(session), now()
     counts = search.count(session, query, up_to=up_to, present=present)
     taken = {state: number for state, number in counts.items() if state in bulk.TAKES[verb]}
     others = {state: number for state, number in counts.items() if state not in taken}
