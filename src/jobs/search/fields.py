@@ -109,8 +109,8 @@ def _of_id(value: str, _: Place) -> ColumnElement[bool]:
     return Job.seq.in_(select(other.seq).where(other.id >= value, other.id < value + "\U0010ffff").limit(MOST_IDS))
 
 
-def _of_key(value: str, _: Place) -> ColumnElement[bool]:
-    of_period = select(UniquePeriod.job_id).where(like(UniquePeriod.key, value), UniquePeriod.until > now())
+def _of_key(value: str, place: Place) -> ColumnElement[bool]:
+    of_period = select(UniquePeriod.job_id).where(like(UniquePeriod.key, value), UniquePeriod.until > place.present)
     return or_(*(like(column, value) for column in (Job.unique_key, Job.fair_key, Job.idempotency_key)), Job.id.in_(of_period))
 
 
