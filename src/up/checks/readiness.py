@@ -47,7 +47,7 @@ def workers_missing(since: datetime, wanted: int) -> str | None:
             here = sum(worker.started_at >= since for worker in alive(session))
     except SQLAlchemyError as error:
         return f"the workers table cannot be read: {error}"
-    return None if here >= wanted else f"{here} of {counted(wanted, 'worker')} {'has' if here == 1 else 'have'} a heartbeat"
+    return None if here >= wanted else f"{here} of {counted(wanted, 'worker')} {'has' if 1 in (here, wanted) else 'have'} a heartbeat"
 
 
 def wait_for_workers(since: str, wanted: int, timeout_s: float) -> None:

@@ -167,7 +167,9 @@ def test_a_result_file_is_uploaded_again_and_its_own_columns_are_ignored(visit: 
 def test_one_row_is_in_the_singular(visit: Visit) -> None:
     one, two = bring(visit, "add", "x,y\n1,2\n", "one.csv").location, bring(visit, "add", "x,y\n1,2\n3,\n", "two.csv").location
     assert "1 of 1 row is valid." in in_words(visit.get(one).text)
-    assert "1 of 2 rows is valid. Fix the other 1 and" in in_words(visit.get(two).text)
+    assert "1 of 2 rows is valid. Fix the other one and" in in_words(visit.get(two).text)
+    none = bring(visit, "add", "x,y\n3,\n", "none.csv").location
+    assert "0 of 1 row is valid. Fix it and upload the file again." in in_words(visit.get(none).text)
     assert "1 row, uploaded by" in in_words(visit.get("/actors/add?tab=batches").text)
     assert "one.csv add draft of 1 row" in in_words(visit.get("/batches").text)
 

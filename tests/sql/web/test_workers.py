@@ -113,6 +113,12 @@ def test_how_busy_it_is_said_to_be_agrees_with_the_jobs_beside_it(site: Site) ->
     assert viewer.get("/api/v1/workers").get_json()["workers"][0]["busy"] == 4
 
 
+def test_a_single_thread_is_in_the_singular(site: Site) -> None:
+    with write() as session:
+        workers.register(session, name=NAME, host="h", pid=1, version="0", threads=1, queues=["default"], actors=["add"])
+    assert "0 of 1 thread of 1 process is busy." in in_words(site.browser(Role.VIEWER).get("/workers").text)
+
+
 def wish(id: int) -> WorkerCommand | None:
     with read() as session:
         return worker_commands.of(session, id)
