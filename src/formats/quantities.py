@@ -21,8 +21,9 @@ def number(value: float, *, decimals: int = 0, separator: str = NARROW_SPACE) ->
 
 
 def counted(value: float, noun: str, many: str = "", *, separator: str = NARROW_SPACE) -> str:
-    """Format a number with its noun: "1 job", "2 jobs". `many`: the plural, unless it is the noun with an s."""
-    return f"{number(value, separator=separator)} {noun if value == 1 else many or f'{noun}s'}"
+    """Format a number with its noun: "1 job", "2 jobs", "0.5 days". `many`: the plural, unless it is the noun with an s."""
+    amount = number(value, separator=separator) if value == int(value) else f"{value:g}"
+    return f"{amount} {noun if value == 1 else many or f'{noun}s'}"
 
 
 def span(value: timedelta | float) -> str:

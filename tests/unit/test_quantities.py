@@ -1,4 +1,4 @@
-"""Durations in words: rounded before the unit is chosen, without a unit of zero."""
+"""Quantities in words: durations are rounded before the unit is chosen, and one thing has the singular."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from src.formats.quantities import rate, span
+from src.formats.quantities import counted, rate, span
 from src.jobs.alerts.rules import in_words
 
 #: seconds of a unit, and how many of it are one of the next
@@ -56,3 +56,11 @@ def test_a_rate_has_the_unit_that_gives_it_a_readable_number(per_s: float, text:
 def test_an_alert_says_a_duration_without_a_unit_of_zero() -> None:
     said = [in_words(timedelta(seconds=each)) for each in (1, 40, 60, 34 * 60, 3 * 3_600, 12_000, 200_000)]
     assert said == ["1 second", "40 seconds", "1 minute", "34 minutes", "3 h", "3 h 20 min", "2 days"]
+
+
+def test_one_has_the_singular_and_everything_else_the_plural() -> None:
+    assert [counted(each, "job") for each in (0, 1, 2, 4312)] == ["0 jobs", "1 job", "2 jobs", "4\u202f312 jobs"]
+    assert [counted(each, "dead letter", separator=",") for each in (1, 4312)] == ["1 dead letter", "4,312 dead letters"]
+    assert [counted(each, "stale copy", "stale copies") for each in (1, 2)] == ["1 stale copy", "2 stale copies"]
+    assert [counted(each, "job was", "jobs were") for each in (1, 2)] == ["1 job was", "2 jobs were"]
+    assert [counted(each, "day") for each in (0.5, 1.0, 400.0)] == ["0.5 days", "1 day", "400 days"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ...formats.quantities import number, rate, span
+from ...formats.quantities import counted, number, rate, span
 from ...up.errors import UpError
 from ..shared.data_folder import data_option, join
 
@@ -49,7 +49,7 @@ def forecast(*, queue: str, as_json: bool, data: Path | None, **change: str | No
         return
     least = " or more" if found.is_partial else ""
     click.echo(
-        f"{number(found.present.waiting, separator=',')}{least} waiting, arrival rate {rate(found.arriving_per_s).replace('/', ' jobs/')}, {found.threads} thread{'' if found.threads == 1 else 's'}"
+        f"{number(found.present.waiting, separator=',')}{least} waiting, arrival rate {rate(found.arriving_per_s).replace('/', ' jobs/')}, {counted(found.threads, 'thread', separator=',')}"
     )
     click.echo(f"now     {_drained(found.present)}")
     if found.changed is not None:

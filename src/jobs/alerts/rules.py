@@ -165,11 +165,7 @@ def in_words(length: timedelta) -> str:
 
 
 def _minutes(number: float) -> str:
-    return _units(number, "minute")
-
-
-def _units(number: float, unit: str) -> str:
-    return f"{number:g} {unit}" if number == 1 else f"{number:g} {unit}s"
+    return counted(number, "minute", separator=" ")
 
 
 def _number(value: int) -> str:

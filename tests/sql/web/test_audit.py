@@ -18,6 +18,7 @@ from src.audit.recording import ENTRIES_PER_ACTION
 from src.jobs.control import actions
 from src.operations.people.roles import Role
 from src.operations.people.users import ensure_admin
+from src.settings import get_settings
 from src.sql.clock import clock, now
 from src.sql.database import read, write
 from src.web.auth.audit_hooks import ACTION
@@ -163,6 +164,12 @@ def test_lines_are_deleted_when_their_time_is_over(site: Site) -> None:
     finally:
         clock.offset -= timedelta(days=401)
     assert [line.seq for line in lines()] == [kept]
+
+
+@pytest.mark.parametrize(("days", "words"), [("400", "400 days"), ("1", "1 day"), ("0.5", "0.5 days")])
+def test_the_page_says_how_long_entries_are_kept(site: Site, monkeypatch: pytest.MonkeyPatch, days: str, words: str) -> None:
+    monkeypatch.setattr(get_settings(), "keep_audit", float(days))
+    assert f"are deleted after {words}." in in_words(site.browser().get("/admin/audit").text)
 
 
 def test_the_page_and_the_api_filter_and_page(site: Site) -> None:

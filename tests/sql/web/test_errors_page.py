@@ -266,7 +266,7 @@ def test_selected_groups_are_resolved_muted_and_reopened_together(site: Site) ->
     assert status() is Status.OPEN, "one that retention has deleted does not stop the others"
     words = in_words(visit.get("/errors").text)
     assert "1 error group: " in words
-    assert "1 of the selected error groups no longer exist." in words
+    assert "1 of the selected error groups no longer exists." in words
     with read() as session:
         entries = session.execute(
             select(AuditEntry.action, AuditEntry.subject).where(AuditEntry.action.startswith("error.")).order_by(AuditEntry.seq)

@@ -42,6 +42,7 @@ def test_the_pages_say_what_is_missing_or_too_many_and_what_mends_it(site: Site,
 
     _broker(monkeypatch, default=1)
     assert "missing The messages of 4 queued jobs are not in RabbitMQ (queue was purged" in in_words(viewer.get("/queues/default").text)
+    assert "check every 15 s and publish" in in_words(viewer.get("/queues/default").text)
     assert "4 missing" in in_words(viewer.get("/queues").text)
     _broker(monkeypatch, default=6)
     assert "stale RabbitMQ holds 1 stale copy" in in_words(viewer.get("/queues/default").text)

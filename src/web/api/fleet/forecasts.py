@@ -1,4 +1,4 @@
-"""/api/v1/jobs/{id}/forecast, /api/v1/queues/{name}/forecast: when a job ends, and when a backlog is gone."""
+"""/api/v1/jobs/{id}/forecast, /api/v1/queues/{name}/forecast: when a job ends, and when a backlog is drained."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from werkzeug.exceptions import BadRequest
 from werkzeug.wrappers import Response
 
+from ....formats.quantities import counted
 from ....jobs import State
 from ....jobs.core.errors import JobsError
 from ....jobs.failures import counting, groups, occurrences
@@ -134,9 +135,10 @@ def act_on_many(action: str) -> Response:
     chosen = sorted(set(request.form.getlist("fingerprint")))[:MOST]  # in one order: two operators at once must not block each other
     done = _act(action, chosen, is_lenient=True) if chosen else 0
     if done:
-        flash(f"{done} error group{'s' if done > 1 else ''}: {_DONE[action][:1].lower()}{_DONE[action][1:]}", "success")
+        flash(f"{counted(done, 'error group')}: {_DONE[action][:1].lower()}{_DONE[action][1:]}", "success")
     if done < len(chosen):
-        flash(f"{len(chosen) - done} of the selected error groups no longer exist.", "error")
+        lost = counted(len(chosen) - done, "of the selected error groups no longer exists", "of the selected error groups no longer exist")
+        flash(f"{lost}.", "error")
     if not chosen:
         flash("No error groups selected.", "error")
     return redirect(own_path(request.form.get("back") or url_for("errors.index")), 303)
