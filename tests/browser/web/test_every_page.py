@@ -180,6 +180,21 @@ _WIDE = """() => {
 }"""
 
 
+_APART = """() => {
+  const walk = document.createTreeWalker(document.querySelector('main'), NodeFilter.SHOW_TEXT), found = [];
+  while (walk.nextNode()) {
+    const text = walk.currentNode.data.trim(), parent = walk.currentNode.parentElement;
+    if (/^[,.:;]/.test(text) && parent.checkVisibility() && getComputedStyle(parent).display.includes('flex')) found.push(parent.innerText.slice(0, 80));
+  }
+  return found;
+}"""
+
+
+def _punctuation(tab: Page, path: str) -> list[str]:
+    """Return the sentences whose parts are laid out side by side, with a gap before a comma or full stop."""
+    return [f"{path}: a gap before the punctuation of {text!r}" for text in tab.evaluate(_APART)]
+
+
 def _measure(tab: Page, path: str, width: int) -> list[str]:
     """Return what is wider than the page at this width."""
     tab.set_viewport_size({"width": width, "height": 900})
@@ -222,6 +237,7 @@ def test_every_page_passes_axe_and_fits_a_phone(tab: Page, console: Console) -> 
         # A phone always, by turns light and dark; the rest of the matrix takes minutes.
         wrong += _look(tab, path, WIDTHS[0], SCHEMES[number % 2])
         wrong += [each for width in WIDTHS[1:] for each in _measure(tab, path, width)]
+        wrong += _punctuation(tab, path)
     assert not wrong, "\n".join(wrong)
 
 
