@@ -43,17 +43,16 @@ def named_as(
 
 def positional(args: Any) -> tuple[Any, ...]:
     """Return a job's positional arguments as a tuple. Raises TypeError for what would come apart into characters or keys."""
+    if isinstance(args, tuple):  # first: each message that is sent comes by here
+        return tuple(args)
     if not args:
         return ()
     if isinstance(args, Mapping | Set | str | bytes | bytearray) or not hasattr(args, "__iter__"):
-        is_set = isinstance(args, Set)
-        cure = (
-            "pass it as kwargs="
-            if isinstance(args, Mapping)
-            else "write a list, which has an order"
-            if is_set
-            else f"write ({args!r:.60},)"
-        )
+        cure = f"write ({args!r:.60},)"
+        if isinstance(args, Mapping):
+            cure = "pass it as kwargs="
+        elif isinstance(args, Set):
+            cure = "write a list, which has an order"
         raise TypeError(f"args must be a list or tuple, not {args!r:.60}: {cure}")
     return tuple(args)
 
