@@ -19,7 +19,8 @@ def check(task: Any) -> None:
     for name in ("autoretry_for", "dont_autoretry_for"):
         _check_classes(f"{task.name}.{name}", getattr(task, name))
     _check_limit(f"{task.name}.max_retries", task.max_retries)
-    seconds(f"{task.name}.default_retry_delay", task.default_retry_delay)
+    if task.default_retry_delay is not None:
+        seconds(f"{task.name}.default_retry_delay", task.default_retry_delay)
     if not _is_number(task.retry_backoff or 0) or task.retry_backoff == math.inf:
         raise TypeError(f"{task.name}.retry_backoff must be True, False or a number of seconds, not {task.retry_backoff!r:.60}")
     if not _is_number(task.retry_backoff_max):

@@ -63,7 +63,9 @@ def _when(task: Any, eta: Any, countdown: Any) -> datetime | float:
     """Return the instant of the next attempt, or the seconds until it."""
     if eta is not None and not countdown:
         return messages.aware(task.conf, "eta", eta)
-    return seconds("default_retry_delay", task.default_retry_delay) if countdown is None else seconds("countdown", countdown)
+    if countdown is not None:
+        return seconds("countdown", countdown)
+    return seconds("default_retry_delay", task.default_retry_delay) if task.default_retry_delay is not None else 0.0
 
 
 def _arguments(task: Any, args: Any, kwargs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:

@@ -27,7 +27,7 @@ class Task:
     name: str = ""
     abstract = True
     max_retries: int | None = 3
-    default_retry_delay: float = 180
+    default_retry_delay: float | None = 180  # None: at once
     autoretry_for: Any = ()
     dont_autoretry_for: Any = ()
     retry_kwargs: Any = None

@@ -158,6 +158,14 @@ def test_retry_reads_a_countdown_as_apply_async_does(countdown: Any, inline: Inl
     assert look(inline.database, retried.id).error == "Retry: Retry in 120s: ConnectionError('no answer')"
 
 
+def test_a_task_without_a_delay_of_retries_retries_at_once(inline: Inline, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tasks.flaky, "default_retry_delay", None)
+    result = tasks.flaky.delay(2)
+    inline.run_all()
+
+    assert result.get(1) == 2
+
+
 @pytest.mark.parametrize("given", [float("nan"), float("inf"), "soon", True])
 def test_a_time_that_is_no_number_of_seconds_is_refused(given: Any, inline: Inline) -> None:
     for option in ("countdown", "time_limit", *(["expires"] if given != "soon" else [])):

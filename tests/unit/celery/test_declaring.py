@@ -152,6 +152,7 @@ def test_options_of_retries_take_what_retries_can_use(app: Celery) -> None:
     task = app.task(name="right", **options)(print_all)
 
     assert task.max_retries == float("inf")
+    assert app.task(name="at_once", default_retry_delay=None)(print_all).default_retry_delay is None
 
 
 def test_an_unknown_option_is_kept_and_warned_of_once(app: Celery) -> None:
