@@ -28,10 +28,16 @@ def check() -> None:
     if request.url_rule is None:
         return
     rule = request.url_rule.rule.removeprefix("/api/v1")
-    if request.method not in ("GET", "HEAD", "OPTIONS") and beyond():
+    changes = request.method not in ("GET", "HEAD", "OPTIONS")
+    # Sight first: the refusal of a role would tell that a hidden job exists.
+    if in_force() is not None:
+        _check_sight(rule, changes=changes)
+    if changes and beyond():
         _check_submit(rule, dict(request.view_args or {}))
-    if in_force() is None:
-        return
+
+
+def _check_sight(rule: str, *, changes: bool) -> None:
+    """Raise Forbidden, or an error of an unknown object, for what the caller may not see."""
     if rule.startswith(WHOLE):
         raise Forbidden("Emails and errors concern every actor: reading them requires access to all actors.")
     for prefix, check in GUARDED.items():
@@ -40,7 +46,7 @@ def check() -> None:
             name = next(iter(given))
             given[name] = check(given[name])
             return
-    if request.method not in ("GET", "HEAD", "OPTIONS") and rule not in FREE and not rule.startswith("/account"):
+    if changes and rule not in FREE and not rule.startswith("/account"):
         raise Forbidden("This may affect every actor: it requires access to all actors.")
 
 

@@ -300,6 +300,20 @@ def test_a_hidden_actor_is_nowhere_to_be_found(site: Site, declare: Declare, rol
     assert site.browser(Role.OPERATOR).get("/actors/spill").status_code == 200
 
 
+def test_what_is_hidden_is_refused_like_what_does_not_exist(site: Site, declare: Declare) -> None:
+    id = dead(submitted(site))
+    step = stored(Workflow("w", spill.message(1), add.message(1, 2)), "add")
+    workflow = site.program(Role.ADMIN).get(f"/api/v1/jobs/{step}").get_json()["workflow"]["id"]
+    declare(submit_role="admin", view_role="admin")
+    operator, browser = site.program(Role.OPERATOR), site.browser(Role.OPERATOR)
+    assert operator.post(f"/api/v1/jobs/{id}/retry").status_code == 404
+    assert operator.patch(f"/api/v1/jobs/{id}", {"priority": 1}).status_code == 404
+    assert operator.post(f"/api/v1/workflows/{workflow}/retry").status_code == 404
+    assert browser.client.post(f"/jobs/{id}/re-run", data=browser.hidden("/actors/add")).status_code == 404
+    # The job itself is visible, and what has it run is not: a step beside it.
+    assert operator.post(f"/api/v1/jobs/{step}/retry").status_code == 200
+
+
 def test_what_tells_of_every_actor_is_seen_by_those_who_may_see_every_actor(site: Site, declare: Declare) -> None:
     chunk, before = stored(Workflow("w", chunks(spill, [77], 2)), CALL_EACH), in_pipeline(add.message(1, 2), spill.message(77))
     admin = site.program(Role.ADMIN)
