@@ -75,6 +75,20 @@ def test_C2_state_result_and_exception_can_be_read_later_by_the_id_and_an_unknow
     assert answer.status == 404
 
 
+def test_the_page_of_an_ended_job_has_no_gap_where_its_forecast_was(page: Page, callboard: Callboard) -> None:
+    """A part without content still counted as one of the column, with a space on either side."""
+    page.goto(f"/jobs/{callboard.run('divide', 1, 2)['id']}")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("succeeded")
+
+    gaps = page.evaluate(
+        """() => {
+          const boxes = [...document.querySelectorAll('main > *')].map(each => each.getBoundingClientRect()).filter(each => each.height);
+          return boxes.slice(1).map((each, number) => Math.round(each.top - boxes[number].bottom));
+        }"""
+    )
+    assert max(gaps) == 16
+
+
 def test_a_double_click_makes_one_job(page: Page, callboard: Callboard) -> None:
     before = len(callboard.jobs_of("add"))
     page.goto("/actors/add")
