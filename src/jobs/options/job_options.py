@@ -146,11 +146,11 @@ def options_at(place: Place) -> list[JobOption]:
     return [option for option in OPTIONS if place in option.places]
 
 
-def refuse_early_expiry(due_at: datetime | None, expires_at: datetime | None, *, field: str = "expires_at") -> None:
-    """Raise JobsError if a job with these times would expire before it can start."""
+def refuse_early_expiry(due_at: datetime | None, expires_at: datetime | None) -> None:
+    """Raise JobsError for `expires` if a job with these times would expire before it can start."""
     present = now()
     if expires_at is not None and expires_at <= max(due_at or present, present):
-        raise JobsError("The job would expire before it can start: give a later expiry, or an earlier start.", field=field)
+        raise JobsError("The job would expire before it can start: give a later expiry, or an earlier start.", field="expires")
 
 
 def read_message(said: Mapping[str, Any]) -> dict[str, Any]:

@@ -39,7 +39,7 @@ def values_of(body: BaseModel, place: Place) -> dict[str, Any]:
         if other != option.name:
             raise JobsError(f"Give either {other} or {option.name}, not both.", field=option.name)
         found[option.field] = _value(option, value)
-    refuse_early_expiry(found.get("due_at"), found.get("expires_at"), field="expires")
+    refuse_early_expiry(found.get("due_at"), found.get("expires_at"))
     return found
 
 

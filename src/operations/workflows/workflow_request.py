@@ -203,7 +203,7 @@ def _submission(body: StepBody, place: str, by: Caller) -> tuple[Submission, tim
         )  # fmt: skip
         submission = Submission(message, submitted_by=by.name, **values_of(body, Place.STEP))
         delay = duration("delay", body.delay)
-        refuse_early_expiry(now() + (delay or timedelta()), submission.expires_at, field="expires")
+        refuse_early_expiry(now() + (delay or timedelta()), submission.expires_at)
         return submission, delay
     except JobsError as error:
         raise _at(place, error) from None

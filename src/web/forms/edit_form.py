@@ -27,7 +27,7 @@ from .option_fields import field_of, value_of
 
 #: names of the option fields; not valid as parameter names
 DUE, EXPIRES, PRIORITY = "job-due", "job-expires", "job-priority"
-_OF_EDIT = {"due_at": DUE, "expires_at": EXPIRES, "priority": PRIORITY}
+_OF_EDIT = {"due_at": DUE, "expires_at": EXPIRES, "expires": EXPIRES, "priority": PRIORITY}
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,7 +108,7 @@ def test_an_edit_after_which_a_job_would_expire_before_it_can_start_is_refused(
     with pytest.raises(JobsError, match="would expire before it can start: give a later expiry") as refused:
         changed(database, id, Edit(due_at=due, expires_at=expires))
 
-    assert refused.value.field == "expires_at"
+    assert refused.value.field == "expires"
     assert (look(database, id).state, look(database, id).due_at) == (state, due_at)
 
 

@@ -226,7 +226,7 @@ def test_a_waiting_job_is_changed_and_says_what_is_wrong_with_a_change(site: Sit
         answer = program.patch(f"/api/v1/jobs/{id}", change)
         assert (answer.status_code, answer.get_json()["errors"][0]["field"]) == (422, field)
     early = program.patch(f"/api/v1/jobs/{id}", {"delay": "2h"})
-    assert (early.status_code, early.get_json()["errors"][0]["field"]) == (422, "expires_at")
+    assert (early.status_code, early.get_json()["errors"][0]["field"]) == (422, "expires")
     with write() as session:
         session.execute(update(Job).where(Job.id == id).values(state=State.RUNNING))
     assert program.patch(f"/api/v1/jobs/{id}", {"priority": 1}).status_code == 409
