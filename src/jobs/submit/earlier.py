@@ -21,20 +21,19 @@ from . import defaults, periods
 from .requests import Receipt, Submission
 from .row import row_of
 
+#: idempotency keys that one statement looks up
+AT_ONCE = 500
+
 
 def known(
     session: Session, part: Sequence[tuple[Submission, dict[str, Any]]], present: datetime
 ) -> tuple[dict[str, Receipt], dict[str, str]]:
     """Take the keys that are unique for a period; return job id -> the receipt of an earlier job, and job id -> the key that it took."""
-    earlier: dict[str, Receipt] = {}
+    earlier = _repeated(session, [row for _, row in part if None not in (row["unique_key"], row["idempotency_key"])], present)
     taken: dict[str, str] = {}
     for submission, row in part:
         id, key = row["id"], row["unique_key"]
-        if key is None:
-            continue
-        repeated = _repeated(session, row, present)
-        if repeated is not None:
-            earlier[id] = repeated
+        if key is None or id in earlier:
             continue
         period = submission.unique_for or defaults.of(submission.message.actor_name).options.unique_for
         if period is None:
@@ -76,20 +75,19 @@ def call_of_key(session: Session, key: str) -> tuple[str | None, Any, Any] | Non
     return None if found is None else (found.actor, found.args, found.kwargs)
 
 
-def _repeated(session: Session, row: dict[str, Any], present: datetime) -> Receipt | None:
-    """Return the receipt of a request that came before, by its idempotency key: its job, or the one of its unique key that it met."""
-    if row["idempotency_key"] is None:
-        return None
-    found = session.execute(select(Job).where(Job.idempotency_key == row["idempotency_key"])).scalars().first()
-    if found is not None:
-        return _same(found, row)
-    remembered = periods.remembered(session, row, present=present)
-    if remembered is None:
-        return None
-    id, is_same = remembered
-    if not is_same:
-        raise _conflict(id)
-    return _receipt(session, id)
+def _repeated(session: Session, rows: Sequence[dict[str, Any]], present: datetime) -> dict[str, Receipt]:
+    """Return job id -> the receipt of a request that came before, by its idempotency key: its job, or the one of its unique key that it met."""
+    found: dict[str, Receipt] = {}
+    for start in range(0, len(rows), AT_ONCE):
+        of_key = {row["idempotency_key"]: row for row in rows[start : start + AT_ONCE]}
+        for job in session.execute(select(Job).where(Job.idempotency_key.in_(of_key))).scalars():
+            row = of_key.pop(job.idempotency_key)
+            found[row["id"]] = _same(job, row)
+        for id, (other, is_same) in periods.remembered(session, of_key.values(), present=present).items():
+            if not is_same:
+                raise _conflict(other)
+            found[id] = _receipt(session, other)
+    return found
 
 
 def _stands_for(session: Session, row: dict[str, Any], id: str, present: datetime, *, until: datetime | None = None) -> Receipt:

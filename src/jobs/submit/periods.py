@@ -6,7 +6,7 @@ An idempotency key is one of them, too, if its request met a job of the same uni
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -65,14 +65,16 @@ def remember(session: Session, row: Mapping[str, Any], id: str, *, present: date
     session.execute(insert.values(values).on_conflict_do_update(index_elements=["key"], set_=changed, where=UniquePeriod.until <= present))
 
 
-def remembered(session: Session, row: Mapping[str, Any], *, present: datetime) -> tuple[str, bool] | None:
-    """Return the id of the job to which a request's idempotency key leads, and whether that request was the same."""
-    of_key, of_request = _marks(row)
-    statement = select(UniquePeriod.key, UniquePeriod.job_id).where(
-        UniquePeriod.key.in_([of_key, of_request]), UniquePeriod.until > present
+def remembered(session: Session, rows: Iterable[Mapping[str, Any]], *, present: datetime) -> dict[str, tuple[str, bool]]:
+    """Return row id -> the id of the job to which its idempotency key leads, and whether that request was the same."""
+    marks = {row["id"]: _marks(row) for row in rows}
+    every = [key for pair in marks.values() for key in pair]
+    found = dict(
+        session.execute(
+            select(UniquePeriod.key, UniquePeriod.job_id).where(UniquePeriod.key.in_(every), UniquePeriod.until > present)
+        ).all()
     )
-    found = dict(session.execute(statement).all())
-    return (found[of_key], of_request in found) if of_key in found else None
+    return {id: (found[of_key], of_request in found) for id, (of_key, of_request) in marks.items() if of_key in found}
 
 
 def _marks(row: Mapping[str, Any]) -> tuple[str, str]:

@@ -89,14 +89,14 @@ def _submit_many(session: Session, submissions: Sequence[Submission], carried: S
 
 
 def _parts(submissions: Sequence[Submission], rows: Sequence[dict[str, Any]]) -> Iterator[list[_Wanted]]:
-    """Divide the rows so that no id and no unique key occurs twice in a part.
+    """Divide the rows so that no id, unique key or idempotency key occurs twice in a part.
 
     A second row then meets a job that exists, or a key that is free: not one whose job has still to come into being.
     """
     part: list[_Wanted] = []
     met: set[tuple[str, str]] = set()
     for submission, row in zip(submissions, rows, strict=True):
-        keys = {("id", row["id"]), ("key", row["unique_key"])} if row["unique_key"] is not None else {("id", row["id"])}
+        keys = {(name, row[name]) for name in ("id", "unique_key", "idempotency_key") if row[name] is not None}
         if not met.isdisjoint(keys):
             yield part
             part, met = [], set()

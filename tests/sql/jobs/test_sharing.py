@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import event, select
 
 from src.broker.publish.group_commit import submit_now
 from src.jobs import JobsError, State, submit_many
@@ -163,6 +163,34 @@ def test_a_repeated_request_leads_to_its_own_job_while_another_has_the_unique_ke
     assert submitted(database, 1, **how, idempotency_key="one").id == first.id
     with pytest.raises(IdempotencyConflict, match=first.id):
         submitted(database, 2, **how, idempotency_key="one")
+
+
+@pytest.mark.both_stores
+def test_idempotency_keys_of_many_unique_jobs_are_looked_up_together(database: Database) -> None:
+    def statements(jobs: int) -> int:
+        """Return how many statements a submission of so many jobs takes."""
+        read: list[str] = []
+        many = [Submission(message(number), unique_key=f"{jobs} {number}", idempotency_key=f"{jobs} {number}") for number in range(jobs)]
+        with database.write() as session:
+            engine = session.get_bind()
+            event.listen(engine, "before_cursor_execute", note := lambda _connection, _cursor, statement, *_: read.append(statement))
+            receipts = submit_many(session, many)
+            event.remove(engine, "before_cursor_execute", note)
+            assert all(receipt.created for receipt in receipts)
+        return len(read)
+
+    assert 0 < statements(40) == statements(2)
+
+
+@pytest.mark.parametrize("period", [None, timedelta(minutes=5)])
+def test_one_idempotency_key_for_two_requests_at_once_is_refused_also_if_the_first_meets_a_unique_job(
+    database: Database, period: timedelta | None
+) -> None:
+    how = dict[str, Any](unique_for=period, idempotency_key="one")
+    submitted(database, 1, unique_key="report", unique_for=period)
+
+    with pytest.raises(IdempotencyConflict), database.write() as session:
+        submit_many(session, [Submission(message(1), unique_key="report", **how), Submission(message(2), unique_key="other", **how)])
 
 
 def test_a_single_submission_finds_the_job_that_its_repeated_request_met(database: Database) -> None:
