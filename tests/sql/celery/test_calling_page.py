@@ -10,6 +10,7 @@ import pytest
 
 from src.celery import AsyncResult, group, signature, states
 from src.celery.app import beat
+from src.celery.conf.conf import Conf
 from src.celery.exceptions import ImproperlyConfigured, OperationalError, QueueNotFound, Unsupported
 from src.jobs.core.states import State
 from src.sql.clock import now
@@ -87,10 +88,11 @@ def test_keyword_arguments_that_are_no_mapping_are_refused_at_the_call(call: Any
         call([("x", 1), ("y", 2)])
 
 
-def test_an_entry_of_beat_with_a_text_as_its_arguments_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(app.conf, "beat_schedule", {"wrong": {"task": add.name, "schedule": 60, "args": "ab"}})
+def test_an_entry_of_beat_with_a_text_as_its_arguments_is_refused() -> None:
+    conf = Conf(lambda: None)
+    conf["beat_schedule"] = {"wrong": {"task": add.name, "schedule": 60, "args": "ab"}}
     with pytest.raises(ImproperlyConfigured, match=r"beat_schedule\['wrong'\]: args must be a list or tuple, not 'ab'"):
-        beat.declare(app.conf, beat.Place("other", "tests"))
+        beat.declare(conf, beat.Place("other", "tests"))
 
 
 def test_the_states_of_a_job_that_is_retried(inline: Inline, time: StillClock) -> None:

@@ -227,7 +227,7 @@ def test_ticks_for_which_a_job_of_their_unique_key_stands_are_told_apart(site: S
     monkeypatch.setitem(defaults._declared, "add", Defaults(JobOptions(unique_for=timedelta(days=1))))
     program = site.program()
     id = made(program, cron="0 * * * *")["id"]
-    start, end = (f"{now() - timedelta(hours=hours):%Y-%m-%dT%H:%M:%SZ}" for hours in (5, 0))
+    start, end = (f"{now() - timedelta(hours=hours):%Y-%m-%dT%H:30Z}" for hours in (6, 1))
 
     told = program.post(f"/api/v1/schedules/{id}/backfill", {"from": start, "to": end}).get_json()
 
@@ -241,7 +241,7 @@ def test_ticks_for_which_a_job_of_their_unique_key_stands_are_told_apart(site: S
     page = in_words(visit.get(answer.location).text)
     assert f"No new job: a job of its unique key stands for it: {job.id}, queued, until" in page
     assert "Job submitted" not in page
-    period = {name: f"{now() - timedelta(hours=hours):%Y-%m-%dT%H:%M}Z" for name, hours in (("from", 8), ("to", 6))}
+    period = {name: f"{now() - timedelta(hours=hours):%Y-%m-%dT%H:30}Z" for name, hours in (("from", 9), ("to", 7))}
     visit.client.post(f"{path}/backfill", data={**visit.hidden(path, action=f"{path}/backfill"), **period})
     assert "0 ticks backfilled; for 2 a job of their unique key stands." in in_words(visit.get(path).text)
     assert len(jobs()) == 1
