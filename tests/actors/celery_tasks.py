@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from src.celery import Celery, Task, current_task, maybe_signature, shared_task, signals
-from src.celery.exceptions import Ignore, Reject, SoftTimeLimitExceeded
+from src.celery.exceptions import Ignore, Reject, SoftTimeLimitExceeded, Unsupported
 from src.jobs.attempts.current_job import current_job
 from src.logs import get_logger
 
@@ -124,6 +124,16 @@ def about(self: Task) -> dict[str, Any]:
         "queue": (request.delivery_info or {})["routing_key"],
         "current": current_task.name,
     }
+
+
+@app.task(bind=True)
+def sends_itself(self: Task) -> str:
+    """Send a task with the id of this one, and return why that is refused."""
+    try:
+        echo.apply_async((1,), task_id=self.request.id)
+    except Unsupported as error:
+        return str(error)
+    return ""
 
 
 @app.task(bind=True, max_retries=2, default_retry_delay=60)

@@ -53,7 +53,10 @@ def _submit_with_own_id(message: Message[Any]) -> None:
     """Submit as the broker does; an id that has a row, also one from a call at the same time, is refused instead of ignored."""
     broker = dramatiq.get_broker()
     broker.emit_before("enqueue", message, None)
+    running = current_job.job
     with session() as own:
+        if running is not None and running.id == message.message_id:
+            _require_free(own, [message.message_id])  # submit() would give it another id, which its caller does not know
         try:
             receipt = submit(own, message)
         except IdempotencyConflict:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
@@ -503,6 +504,14 @@ def test_an_id_that_has_a_job_is_refused_whatever_its_state(end: str, inline: In
     with pytest.raises(Unsupported, match="task_id='twice'"):
         calls[5]()
     assert [look(inline.database, first.id).args, len(jobs_of(inline.database))] == [[1], 1]
+
+
+def test_the_id_of_the_running_task_is_refused_like_any_that_has_a_job(inline: Inline) -> None:
+    result = tasks.sends_itself.delay()
+    inline.run_all()
+
+    assert re.fullmatch(rf"apply_async\(task_id='{result.id}'\): .* is running; .*", result.get(1))
+    assert len(jobs_of(inline.database)) == 1
 
 
 @pytest.mark.both_stores
