@@ -66,7 +66,7 @@ def check(options: Mapping[str, Any]) -> None:
     for name in options:
         if name not in _KNOWN and name not in _declared:
             raise unknown(name)
-    check_values(options)
+    check_values(options, is_new=True)
     for message in following(options):
         check(message["options"])
 
@@ -83,33 +83,36 @@ def lasting(options: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if name in _OF_ATTEMPTS | _OF_FOLLOW_UPS}
 
 
-def check_values(options: Mapping[str, Any]) -> None:
-    """Raise JobsError for a value of the wrong type: after the attempt it would undo a success or the retries."""
+def check_values(options: Mapping[str, Any], *, is_new: bool = False) -> None:
+    """Raise JobsError for a value of the wrong type: after the attempt it would undo a success or the retries.
+
+    `is_new`: also for one that an actor would not take. Messages of earlier releases and other programs may have it.
+    """
     for name, value in options.items():
         if value is None:
             continue
         if name in _NUMBERS:
-            _check_number(name, value)
-        elif name in _FLAGS and not isinstance(value, bool):
+            _check_number(name, value, is_new=is_new)
+        elif name in _FLAGS and is_new and not isinstance(value, bool):
             raise JobsError(f"{name} must be True or False, not {value!r:.60}", field=name)
         elif name in ACTORS and not isinstance(value, str):
             raise JobsError(f"{name} must be the name of an actor, not {value!r:.60}", field=name)
         elif name == "pipe_target":
-            _check_message(name, value)
+            _check_message(name, value, is_new=is_new)
         elif name == "group_completion_callbacks":
             if not isinstance(value, list | tuple):
                 raise JobsError(f"{name} must be a list of messages, not {value!r:.60}", field=name)
             for each in value:
-                _check_message(name, each)
+                _check_message(name, each, is_new=is_new)
 
 
-def _check_number(name: str, value: Any) -> None:
+def _check_number(name: str, value: Any, *, is_new: bool) -> None:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if name == "time_limit" and value == math.inf:
         return
-    if name in _LIMITS and not (is_number and 0 < value < math.inf):
+    if name in _LIMITS and not (is_number and 0 <= value < math.inf and (value or not is_new)):
         raise JobsError(f"{name} must be a number of milliseconds above 0, not {value!r:.60}", field=name)
-    if name == "max_retries" and (not is_number or isinstance(value, float)):
+    if name == "max_retries" and (not is_number or (is_new and isinstance(value, float))):
         raise JobsError(f"{name} must be a whole number, or None for no limit, not {value!r:.60}", field=name)
     if not is_number:
         raise JobsError(f"{name} must be a number, not {value!r:.60}", field=name)
@@ -117,11 +120,11 @@ def _check_number(name: str, value: Any) -> None:
         raise JobsError(f"{name} must be between 0 and {_LARGEST}, not {value!r:.60}", field=name)
 
 
-def _check_message(name: str, value: Any) -> None:
+def _check_message(name: str, value: Any, *, is_new: bool) -> None:
     is_one = isinstance(value, Mapping) and _OF_MESSAGES >= value.keys() >= _REQUIRED
     if not is_one or not all(isinstance(value[field], kinds) for field, kinds in _FIELD_KINDS.items()):
         raise JobsError(f"{name} must hold messages of Dramatiq, not {value!r:.60}", field=name)
-    check_values(value["options"])
+    check_values(value["options"], is_new=is_new)
 
 
 _FIELD_KINDS: dict[str, Any] = {"queue_name": str, "actor_name": str, "args": list | tuple, "kwargs": dict, "options": dict}

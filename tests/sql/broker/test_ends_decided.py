@@ -246,14 +246,19 @@ def test_a_job_keeps_its_retries_whose_callback_is_too_large_to_be_stored(attemp
 _WRONG: dict[str, list[Any]] = {
     **{key: [True, 1, [1], {"a": 1}] for key in ("on_success", "on_failure", "on_retry_exhausted")},
     **{key: ["1", [], {}, -1] for key in ("min_backoff", "max_backoff")},
-    **{key: ["1", [], {}, -1, 0, True, float("nan"), 2**70] for key in ("time_limit", "hard_time_limit")},
-    "retry_delay": ["1", [], {}, -1, True, float("nan"), float("inf"), 2**70],
-    "max_retries": ["1", [], {}, -1, True, 1.5, float("nan"), float("inf"), 2**70],
-    **{key: ["no", 0, 1, []] for key in ("isolated", "notify_shutdown", "pipe_ignore")},
+    **{key: ["1", [], {}, -1, True, float("nan"), 2**70] for key in ("time_limit", "hard_time_limit")},
+    **{key: ["1", [], {}, -1, True, float("nan"), float("inf"), 2**70] for key in ("max_retries", "retry_delay")},
     "pipe_target": [True, 0, "x", [], {}, {"a": 1}],
     "group_completion_callbacks": [True, 1, "x", {"a": 1}, [1], [{}], [None]],
 }
 WRONG = [(name, value) for name, values in _WRONG.items() for value in values]
+_ONCE_TAKEN: dict[str, list[Any]] = {
+    **{key: [0] for key in ("time_limit", "hard_time_limit")},
+    "max_retries": [1.5],
+    **{key: ["no", 0, 1, []] for key in ("isolated", "notify_shutdown", "pipe_ignore")},
+}
+#: values that the release before stored with jobs
+ONCE_TAKEN = [(name, value) for name, values in _ONCE_TAKEN.items() for value in values]
 
 
 @pytest.mark.parametrize(("name", "value"), WRONG, ids=lambda value: ascii(value)[:30])
@@ -266,6 +271,17 @@ def test_an_option_of_a_wrong_type_is_refused_on_its_way_in_and_not_after_the_at
     foreign, problem = decode(json.dumps({**message().asdict(), "options": {name: value}}).encode())
     assert foreign is None
     assert problem.startswith(f"{name} must ")
+
+
+@pytest.mark.parametrize(("name", "value"), ONCE_TAKEN, ids=lambda value: ascii(value)[:30])
+def test_a_value_that_is_refused_by_now_is_read_where_it_is_stored(attempts: Attempts, name: str, value: Any) -> None:
+    """Each delivery of such a job that is a copy, or for another worker, would be held as an unreadable message."""
+    nested = {**message(**{name: value}).asdict(), "args": []}
+    for options in ({name: value}, {"pipe_target": nested}):
+        with pytest.raises(JobsError, match=f"{name} must "):
+            attempts.run(message(**options))
+        kept, problem = decode(json.dumps({**message().asdict(), "options": options}).encode())
+        assert (kept is not None and kept.options, problem) == (options, "")
 
 
 def _exits(x: Any) -> Any:
