@@ -219,9 +219,10 @@ def new_id() -> str:
 
 def for_a_new_job(message: Message[Any] | MessageProxy) -> Message[Any]:
     """Return the message; that of the running job with a new id, because it is to run again: a message's id is one job."""
-    own = message._message if isinstance(message, MessageProxy) else message  # CurrentMessage and hooks of middleware give a proxy
+    if isinstance(message, MessageProxy):  # from CurrentMessage, or a hook of middleware: around the acknowledgement no job runs any more
+        return message._message.copy(message_id=new_id())
     running = current_job.job
-    return own.copy(message_id=new_id()) if running is not None and running.id == own.message_id else own
+    return message.copy(message_id=new_id()) if running is not None and running.id == message.message_id else message
 
 
 def _envelope(seq: int, row: dict[str, Any], present: datetime) -> Envelope:

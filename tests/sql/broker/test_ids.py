@@ -121,6 +121,20 @@ def test_a_message_that_middleware_postpones_runs_later(inline: Inline, database
     assert (first.state, second.state, second.args, second.parent_id) == (State.CANCELLED, State.SCHEDULED, [1], first.id)
 
 
+@pytest.mark.parametrize("hook", ["after_process_message", "before_ack", "after_ack"])
+def test_a_message_that_a_hook_behind_the_attempt_sends_again_becomes_a_new_job(inline: Inline, database: Database, hook: str) -> None:
+    def again(self: Any, broker: Any, message: Any, **_: Any) -> None:
+        broker.enqueue(message, delay=60_000)
+
+    inline.broker.add_middleware(own := type("Own", (Middleware,), {hook: again})())
+    try:
+        Inline(database).run(keep.send(1).message_id)
+    finally:
+        inline.broker.middleware.remove(own)
+
+    assert [(job.state, job.args) for job in jobs(database)] == [(State.SUCCEEDED, [1]), (State.SCHEDULED, [1])]
+
+
 def test_a_job_that_submits_a_submission_of_its_own_message_is_an_error(inline: Inline, database: Database) -> None:
     def work() -> None:
         with pytest.raises(IdempotencyConflict, match="has this message's id"), write() as session:
