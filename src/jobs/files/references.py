@@ -43,15 +43,16 @@ def _texts(ask: Callable[[str], Iterable[Any]], columns: Collection[tuple[str, s
 
 
 def _statement(table: str, names: list[str]) -> str:
-    # One scan per table. In LIKE the underscore matches any character: the matches are checked again.
+    # One scan per table. In LIKE the underscore matches any character: the matches are checked again. A column without a
+    # reference is left out of the row: the large results of many jobs with files would fill the memory.
     patterns = {name: f"%{result_files.WITH_UPLOADS}" if name == "result_file" else '%"file_%' for name in names}
-    matches = " OR ".join(f"\"{name}\" LIKE '{pattern}'" for name, pattern in patterns.items())
-    selected = ", ".join(f'"{name}"' for name in names)
-    return f"SELECT {selected} FROM {table} WHERE {matches}"
+    matches = {name: f"\"{name}\" LIKE '{pattern}'" for name, pattern in patterns.items()}
+    selected = ", ".join(f'CASE WHEN {match} THEN "{name}" END' for name, match in matches.items())
+    return f"SELECT {selected} FROM {table} WHERE {' OR '.join(matches.values())}"
 
 
 def _content(name: str) -> str:
     try:
-        return result_files.read(name).decode() if name.endswith(result_files.WITH_UPLOADS) else ""
+        return result_files.read(name).decode()
     except result_files.ResultNotHere:
         return ""

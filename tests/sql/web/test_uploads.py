@@ -16,7 +16,7 @@ from typing import IO, Any
 import dramatiq
 import pytest
 from markupsafe import escape
-from sqlalchemy import Text
+from sqlalchemy import Text, text, update
 from werkzeug.test import TestResponse
 
 import tests.actors.web
@@ -399,6 +399,23 @@ def test_a_file_stays_while_a_message_that_follows_a_job_a_large_result_or_a_req
     tidy_files()
 
     assert sorted(contents(folder)) == sorted(content.encode() for content in contents_of)
+
+
+def test_a_search_for_references_reads_no_text_without_any(site: Site) -> None:
+    reference = Upload.of(io.BytesIO(b"of the job"), name="a.png").reference
+    job = job_of(site.program(Role.SUBMITTER).post("/api/v1/jobs", {"actor": "archive", "kwargs": {"photo": reference}}))
+    rows: list[Any] = []
+    with write() as session:
+        session.execute(update(Job).where(Job.id == job.id).values(result={"rows": "x" * 50_000}))
+
+        def ask(statement: str) -> list[Any]:
+            found = list(session.execute(text(statement)))
+            rows.extend(found)
+            return found
+
+        assert references.ids(ask) == {reference["id"]}
+
+    assert ("photo" in str(rows), "xxx" in str(rows)) == (True, False)
 
 
 def test_what_killed_processes_leave_is_cleared_up(site: Site, folder: Path) -> None:
