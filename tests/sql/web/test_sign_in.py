@@ -145,7 +145,7 @@ def test_a_form_filled_in_while_the_session_ended_leads_back_to_its_page(site: S
     with write() as session:
         session.execute(delete(BrowserSession))
 
-    for referrer, back in ((f"http://localhost{page}", page), ("http://evil.example/actors/add", None)):
+    for referrer, back in ((f"http://localhost{page}", page), ("http://evil.example/actors/add", None), ("http://[localhost/", None)):
         answer = browser.client.post("/actors/add", data={**typed, "x": "1", "y": "2"}, headers={"Referer": referrer})
         assert (answer.status_code, parse_qs(urlsplit(answer.location).query)) == (303, {} if back is None else {"next": [back]})
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import errno
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 from flask import Flask, current_app, flash, g, redirect, render_template, request, url_for
@@ -185,8 +186,9 @@ def _for_program() -> bool:
 def _to_sign_in() -> Response:
     back = None
     if request.method == "POST":
-        page = urlsplit(request.referrer or "")
-        back = page._replace(scheme="", netloc="", fragment="").geturl() if page.netloc == request.host else None
+        with suppress(ValueError):  # the client writes the header
+            page = urlsplit(request.referrer or "")
+            back = page._replace(scheme="", netloc="", fragment="").geturl() if page.netloc == request.host else None
         flash("Your session has ended, and nothing was sent. Sign in and try again.", "error")
     elif not _by_htmx():
         back = request.script_root + request.full_path.rstrip("?")
