@@ -14,7 +14,7 @@ from .routes import Header
 
 Tagged = TypeVar("Tagged", bound=Response)
 
-IF_MATCH = Header("If-Match", "ETag of an earlier response: 412 if the resource has changed since")
+IF_MATCH = Header("If-Match", "ETag of an earlier response: 412 if the resource has changed since", "^[!-~][ -~]*$")
 IF_NONE_MATCH = Header("If-None-Match", "ETag of an earlier response: 304 if the resource has not changed")
 _READS = frozenset({"GET", "HEAD"})
 #: fields of a job's document that change without a change of its row

@@ -70,7 +70,7 @@ class Header(NamedTuple):
 
 
 JSON = "application/json"
-KEY = Header("Idempotency-Key", "a repeated key returns the same job or workflow", "^[!-~]*$", 200)
+KEY = Header("Idempotency-Key", "a repeated key returns the same job or workflow", "^[!-~]+$", 200)
 #: headers that promise something, each with the requests that keep it
 _PROMISES = {
     KEY.name: "This request does not take the header. A job and a workflow do; in a list of jobs, give each its idempotency_key.",
