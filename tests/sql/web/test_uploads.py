@@ -231,6 +231,17 @@ def test_a_reference_that_is_none_is_refused_when_submitted(site: Site, given: A
     assert told in error["message"]
 
 
+@pytest.mark.parametrize("path", ["/api/v1/files", "/api/v1/actors/archive/jobs"])
+@pytest.mark.parametrize("file", ["", '; filename="a.txt"'])
+def test_a_part_whose_name_cannot_be_read_is_refused(site: Site, path: str, file: str) -> None:
+    program = site.program()
+    good = b'--x\r\nContent-Disposition: form-data; name="file"; filename="b.txt"\r\n\r\nb\r\n'
+    bad = f'--x\r\nContent-Disposition: form-data; name="a\rb"{file}\r\n\r\na\r\n--x--\r\n'.encode()
+    sent = {"data": good + bad, "content_type": "multipart/form-data; boundary=x", "headers": program.headers}
+
+    assert program.client.post(path, **sent).status_code == 422
+
+
 def test_a_program_may_send_files_as_parts_beside_the_json(site: Site) -> None:
     program = site.program(Role.SUBMITTER)
     address = "/api/v1/actors/archive/jobs"

@@ -93,7 +93,7 @@ def body_text() -> str:
     """The JSON in the part `body` of a form with files. Raises InvalidArguments for another text part, which no argument would get."""
     for part, texts in request.form.lists():
         if part != "body":
-            raise invalid({part: "Not a file: put it in the JSON of the part body, e.g. under kwargs."})
+            raise invalid({_named(part): "Not a file: put it in the JSON of the part body, e.g. under kwargs."})
         if len(texts) > 1:
             raise invalid({part: "Give one part body."})
     return request.form.get("body") or "{}"
@@ -106,8 +106,15 @@ def only_file() -> FileStorage:
         raise InvalidArguments("Send one part named file, with a file name.", errors={"file": "Required."})
     parts = [part for part, _ in [*request.files.items(multi=True), *request.form.items(multi=True)]]
     if parts != ["file"]:
-        raise invalid({next((part for part in parts if part != "file"), "file"): "One request stores one file, in one part named file."})
+        raise invalid(
+            {_named(next((part for part in parts if part != "file"), "file")): "One request stores one file, in one part named file."}
+        )
     return upload
+
+
+def _named(part: str | None) -> str:
+    """The name of a part for an error; Werkzeug gives None for one that it cannot read."""
+    return part or "?"
 
 
 def by_parameter(signature: Signature) -> dict[str, Any]:
@@ -117,7 +124,7 @@ def by_parameter(signature: Signature) -> dict[str, Any]:
     for part, file in request.files.items(multi=True):
         if part not in signature.files:
             known = ", ".join(sorted(signature.files)) or "none"
-            raise invalid({part: f"Not a file parameter. File parameters: {known}."})
+            raise invalid({_named(part): f"Not a file parameter. File parameters: {known}."})
         reference = keep(file).reference
         if part in several:
             values.setdefault(part, []).append(reference)
