@@ -10,6 +10,7 @@ import pytest
 from dramatiq import Message
 from sqlalchemy import select, update
 
+import src.actors
 from src.broker.recover.relay import Relay
 from src.jobs import submit
 from src.jobs.core.models import Job, Worker
@@ -20,6 +21,8 @@ from src.sql.clock import now
 from src.sql.database import Database
 from tests.harness.stores import only_on
 from tests.harness.waiting import eventually
+
+assert src.actors  # connects the hook that a relay needs
 
 pytestmark = pytest.mark.both_stores
 
