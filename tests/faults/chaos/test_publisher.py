@@ -49,7 +49,8 @@ def test_the_publisher_goes_on_after_an_unforeseen_error(
         submitted(database)
         eventually(lambda: failed, what="the error has happened")
         submitted(database)
-        eventually(lambda: published(database) == 2, what="the second job is published, and the first again")
+        # A new connection may take pika's ten seconds for its handshake, and then its pause, before the next one.
+        eventually(lambda: published(database) == 2, deadline_s=40.0, what="the second job is published, and the first again")
     finally:
         publisher.close()
 

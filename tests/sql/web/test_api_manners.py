@@ -205,7 +205,11 @@ def test_the_examples_of_reads_and_submissions_work(site: Site) -> None:
     assert "/api/v1/actors/call_http/jobs" in dict(calls).values()
     for path in set(reads) - {"/api/v1/events"}:
         assert program.get(path).status_code == 200, path
-    own = {f"/api/v1/actors/{name}/jobs" for name, actor in src.actors.broker.actors.items() if str(getattr(actor.fn, "__module__", "")).startswith("src.")}
+    own = {
+        f"/api/v1/actors/{name}/jobs"
+        for name, actor in src.actors.broker.actors.items()
+        if str(getattr(actor.fn, "__module__", "")).startswith("src.")
+    }
     for body, path in calls:
         if path not in own:
             continue  # another test's, in whose type an example cannot be known
